@@ -173,6 +173,6 @@ final class ExchangeDriver {
         }
         worker.log(record.entry(
             head: head, bytes: bytes.readableBytesUInt8Span, at: worker.wallTime, client: connection.client, stage: stage, route: destination?.route, path: path,
-            identity: identity, upstream: upstream, attempts: exchange.attempts, snapshot: snapshot, prepared: &prepared))
+            identity: identity, policyAddress: policyAddress, upstream: upstream, attempts: exchange.attempts, snapshot: snapshot, prepared: &prepared))
     }
 }

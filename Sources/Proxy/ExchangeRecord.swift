@@ -39,7 +39,7 @@ struct ExchangeRecord {
 
     func entry(
         head: borrowing RequestHead, bytes: Span<UInt8>, at time: WallTime, client: DownstreamClient, stage: Stage?, route: Route?,
-        path: CanonicalPath?, identity: Identity?, upstream: Upstream?, attempts: Int, snapshot: Snapshot, prepared: inout PreparedLogMembers
+        path: CanonicalPath?, identity: Identity?, policyAddress: IPAddress?, upstream: Upstream?, attempts: Int, snapshot: Snapshot, prepared: inout PreparedLogMembers
     ) -> AccessLogEntry {
         var entry = AccessLogEntry(time: time, requestID: requestID)
         entry.trace = TraceReference(traceHigh: trace.traceHigh, traceLow: trace.traceLow, span: trace.span)
@@ -85,29 +85,30 @@ struct ExchangeRecord {
         // A built-in service asks for credentials itself, where it needs them.
         if let route, !route.credentials.isEmpty || identity != nil || refusal != nil {
             if let identity {
-                if identity !== prepared.identity || route !== prepared.route {
+                if identity !== prepared.identity || route !== prepared.route || route.policy.asksForAddress {
                     prepared.identity = identity
                     prepared.route = route
-                    prepared.authentication = LogMembers(authentication(identity, route))
+                    prepared.authentication = LogMembers(authentication(identity, route, from: policyAddress))
                 }
                 entry.preparedAuthentication = prepared.authentication
             } else {
-                entry.authentication = authentication(nil, route)
+                entry.authentication = authentication(nil, route, from: policyAddress)
             }
         }
         return entry
     }
 
-    private func authentication(_ identity: Identity?, _ route: Route) -> AccessLogEntry.Authentication {
+    private func authentication(_ identity: Identity?, _ route: Route, from address: IPAddress?) -> AccessLogEntry.Authentication {
         if let identity {
             return AccessLogEntry.Authentication(
                 method: isLogin ? .loginSession : .bearer, issuer: .text(identity.issuer), subject: .text(identity.subject), client: .text(identity.clientName), decision: .allowed,
-                policy: .text(route.policy.name), kid: isLogin ? nil : .text(identity.keyID))
+                policy: .text(route.policy.name), rule: route.policy.rule(for: identity, from: address).map { .text($0.name) }, kid: isLogin ? nil : .text(identity.keyID))
         }
         if let refusal {
             return AccessLogEntry.Authentication(
                 method: isLogin ? .loginSession : .bearer, issuer: refusedCaller.map { .text($0.issuer) }, subject: refusedCaller.map { .text($0.subject) },
-                client: refusedCaller.map { .text($0.clientName) }, decision: refusal.status == 503 ? .undecidable : .refused, policy: .text(route.policy.name), reason: .text(refusal.logReason),
+                client: refusedCaller.map { .text($0.clientName) }, decision: refusal.status == 503 ? .undecidable : .refused, policy: .text(route.policy.name),
+                rule: refusal.rule.map { .text($0) }, reason: .text(refusal.logReason),
                 kid: isLogin ? nil : refusedCaller.map { .text($0.keyID) })
         }
         return AccessLogEntry.Authentication(method: isLogin ? .loginSession : .none, decision: .refused, policy: .text(route.policy.name), reason: isCredentialMissing ? "login_required" : details.map { .text($0) })

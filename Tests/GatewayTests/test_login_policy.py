@@ -29,9 +29,15 @@ def with_rules(made: dict) -> None:
 
 
 @pytest.fixture
-def ask(scripted, start_login_gateway):
+def ruled(scripted, start_login_gateway):
+    """A gateway with the rules."""
+    return start_login_gateway(scripted, change=with_rules)
+
+
+@pytest.fixture
+def ask(scripted, ruled):
     """Asks with a cookie or with a token, of a person of whom the provider says these claims."""
-    gateway = start_login_gateway(scripted, change=with_rules)
+    gateway = ruled
     opened = []
 
     def by_cookie(target: str, claims: dict, fields):
@@ -92,9 +98,19 @@ def test_a_person_whom_a_rule_refuses_sees_a_page_that_names_it(ask):
     assert b"Sign out" in response.body and response.get("x-request-id").encode() in response.body
 
 
-def test_the_log_says_which_rule_refused(ask, scripted):
-    response = ask["token"]("/no-contractors", {"custom:employment": "guest"}, FETCH)
-    assert response.status == 403
+@pytest.mark.parametrize("credential", ["cookie", "token"])
+@pytest.mark.parametrize(("target", "employment", "status", "rule"), [
+    ("/no-contractors", "guest", 403, "contractors-stay-out"),
+    ("/no-contractors", "staff", 200, "everybody-else"),
+    ("/here", "staff", 200, "loopback"),
+    ("/staff", "guest", 403, None),
+    ("/api/x", "guest", 200, None),
+])
+def test_the_log_says_which_rule_decided(ask, ruled, credential, target, employment, status, rule):
+    response = ask[credential](target, {"custom:employment": employment}, FETCH)
+    assert response.status == status
+    logged = ruled.entry(response.get("x-request-id"))["auth"]
+    assert (logged["decision"], logged.get("rule")) == ("allowed" if status == 200 else "refused", rule)
 
 
 def test_a_claim_of_the_access_token_counts_for_a_login_too(ask, scripted):

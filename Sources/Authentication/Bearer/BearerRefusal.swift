@@ -39,6 +39,12 @@ package enum BearerRefusal: Error, Sendable, Equatable {
         case digestFailed = "digest_failed"
     }
 
+    /// The name of the rule that denies, where one does.
+    package var rule: String? {
+        guard case .ruleDenied(let rule, _) = self else { return nil }
+        return rule
+    }
+
     package var status: Int {
         switch self {
         case .missing, .wrongScheme, .duplicated, .tooLarge, .malformed, .wrongAlgorithm, .issuerUnknown, .issuerOfAnotherStage,

@@ -26,10 +26,14 @@ package struct RoutePolicy: Sendable, Equatable {
     package func refusal(of identity: Identity, from address: IPAddress?) -> BearerRefusal? {
         if let refusal = refusal(groups: identity.groups, scopes: identity.scopes, isProgram: identity.isProgram) { return refusal }
         if rules.isEmpty { return nil }
-        for rule in rules where rule.applies(to: identity, from: address) {
-            return rule.decision == .allow ? nil : .ruleDenied(rule: rule.name, policy: name)
-        }
-        return .ruleDenied(rule: nil, policy: name)
+        guard let rule = rule(for: identity, from: address) else { return .ruleDenied(rule: nil, policy: name) }
+        return rule.decision == .allow ? nil : .ruleDenied(rule: rule.name, policy: name)
+    }
+
+    /// The rule that decides about the caller, either way; nil where none applies, or the policy has none.
+    /// - Parameter address: as in ``refusal(of:from:)``.
+    package func rule(for identity: Identity, from address: IPAddress?) -> PolicyRule? {
+        rules.first { $0.applies(to: identity, from: address) }
     }
 
     /// The demand on groups and scopes alone. Nil where the caller may pass.

@@ -19,7 +19,6 @@ extension JSONLineWriter {
         member(#""path":"#, entry.path, bytesMax: AccessLogEntry.pathBytesMax)
         if !entry.queryKeys.isEmpty { writeQueryKeys(entry.queryKeys) }
         member(#""route":"#, entry.route)
-        member(#""rule":"#, entry.rule)
         if let version = entry.version { member(#""protocol":"#, quoted: version.quoted) }
         if let status = entry.status { member(#""status":"#, status) }
         writeFlags(entry.flags)

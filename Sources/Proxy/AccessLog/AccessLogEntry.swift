@@ -67,7 +67,6 @@ package struct AccessLogEntry: Sendable {
     /// The names of the query's parameters, never their values; at most `queryKeysMax` are written.
     package var queryKeys: [LogText] = []
     package var route: LogText?
-    package var rule: LogText?
     package var version: ProtocolVersion?
     /// What the client was sent; `nil` when it left before a head.
     package var status: Int?

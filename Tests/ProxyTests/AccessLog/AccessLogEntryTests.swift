@@ -27,7 +27,6 @@ private func fullEntry() -> AccessLogEntry {
     entry.path = .bytes(Array("/api/metadata/flows/Hello/runs/42/steps/start/tasks/7/metadata".utf8))
     entry.queryKeys = [.bytes(Array("_limit".utf8)), .bytes(Array("token".utf8))]
     entry.route = .text("/api/metadata")
-    entry.rule = .text("alpha-3")
     entry.version = .http1_1
     entry.status = 200
     entry.flags = [.draining, .upstreamReset]
@@ -66,7 +65,7 @@ struct AccessLogEntryTests {
             {"ts":"2026-11-18T11:49:33.007Z","v":1,"kind":"access","request_id":"0199fa12-3456-7abc-8def-0123456789ab",\
             "trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","listener":"edge","stage":"alpha",\
             "host":"alpha.metaflow.simulation.amazon.dev","method":"POST","path":"/api/metadata/flows/Hello/runs/42/steps/start/tasks/7/metadata",\
-            "query_keys":["_limit","token"],"route":"/api/metadata","rule":"alpha-3","protocol":"HTTP/1.1","status":200,"flags":["UR","DR"],\
+            "query_keys":["_limit","token"],"route":"/api/metadata","protocol":"HTTP/1.1","status":200,"flags":["UR","DR"],\
             "details":"via_upstream","bytes_in":512,"bytes_out":1024,"duration_ms":12.345,"ttfb_ms":11.007,\
             "phases":{"headers":0.005,"auth":0.018,"connect":0.000,"upstream":10.400},"upstream":"metadata","upstream_addr":"10.0.3.17:8080",\
             "upstream_status":200,"attempts":1,"client_ip":"203.0.113.7","client_port":50123,"peer_ip":"2001:db8::1",\
@@ -143,7 +142,7 @@ struct AccessLogEntryTests {
 
     static let textFields: [(String, @Sendable (inout AccessLogEntry, LogText) -> Void)] = [
         ("listener", { $0.listener = $1 }), ("stage", { $0.stage = $1 }), ("host", { $0.host = $1 }), ("path", { $0.path = $1 }),
-        ("route", { $0.route = $1 }), ("rule", { $0.rule = $1 }), ("details", { $0.details = $1 }), ("upstream", { $0.upstream = $1 }),
+        ("route", { $0.route = $1 }), ("details", { $0.details = $1 }), ("upstream", { $0.upstream = $1 }),
         ("upstream_addr", { $0.upstreamAddress = $1 }), ("vpce_id", { $0.vpcEndpointID = $1 }), ("sni", { $0.serverName = $1 }),
         ("tls_version", { $0.tlsVersion = $1 }), ("tls_cipher", { $0.tlsCipher = $1 }), ("user_agent", { $0.userAgent = $1 }),
         ("config_version", { $0.configurationVersion = $1 }),
