@@ -14,7 +14,7 @@
 #
 # Minutes are of two cores, the build of the dependencies in the first part that runs included (about 5). Without PART all of them run, in
 # this order. quick is what continuous integration runs, under 40 minutes in all; full adds the long forms and runs the whole-program
-# parts a second time, on the release build.
+# parts a second time, on the release build. quick asks a test that fails once more, and says so; full does not.
 #
 # quick tests the debug build: it is the one that the unit tests have made anyway, and its assertions find what a release would survive.
 # It sets a bare machine up itself (Debian 12; Ubuntu untested). Python packages go to .build/test-environments. The last line counts.
@@ -39,8 +39,8 @@ done
 
 passed=0 failed=0
 totals=()
-# What failed, told once more before the totals: a log that is cut keeps its end.
-failures=()
+# What failed, told once more before the totals: a log that is cut keeps its end. And what passed at its second try only.
+failures=() unsteady=()
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
@@ -153,15 +153,23 @@ environment() {
         cp "$2" "$stamp"
 }
 
+# first_failures LOG: each test that was asked again, with the first line of what it failed of.
+first_failures() { awk '/^RERUN / { test = $0 } test != "" && sub(/^E +/, "") { print test " - " $0; test = "" }' "$1"; }
+
 # run_pytest LABEL COMMAND...: runs pytest, whose own summary line is what counts.
+#
+# In quick a test that fails is asked once more, three a part at most: a machine that stalls stops nobody's work, and a fault of a change
+# fails twice. Each is told before the totals with its first failure above: it has a cause, and that is to be found. full forgives none.
 run_pytest() {
-    local label=$1 log="$scratch/$1" words status=0 good bad
+    local label=$1 log="$scratch/$1" words status=0 good bad line second_try=()
     shift
-    "$@" -p no:cacheprovider --color=no -ra --durations=5 2>&1 | tee "$log" || status=$?
+    [[ $mode == full ]] || second_try=(--reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks)
+    "$@" -p no:cacheprovider --color=no -ra --durations=5 "${second_try[@]}" 2>&1 | tee "$log" || status=$?
     words=$(grep -E '^(=+ )?[0-9]+ (passed|failed|error|skipped).* in [0-9.]+s' "$log" | tail -n 1 | tr -d = | sed 's/^ *//; s/ *$//' || true)
     good=$(grep -oE '[0-9]+ passed' <<<"$words" | cut -d' ' -f1 || true)
     bad=$({ grep -oE '[0-9]+ (failed|errors?)' <<<"$words" || true; } | awk '{ sum += $1 } END { print sum + 0 }')
     note_failures "$label" "$log" '^(FAILED|ERROR) '
+    while IFS= read -r line; do unsteady+=("$(printf '%-22s %.300s' "$label" "$line")"); done < <(first_failures "$log")
     ((status == 0 || bad > 0)) || { bad=1; words="${words:-pytest ended with status $status}"; }
     count "$label" "${good:-0}" "$bad" "$words"
 }
@@ -242,6 +250,10 @@ for part in "${parts[@]}"; do
     esac
 done
 
+if ((${#unsteady[@]})); then
+    headline "what failed once and was asked again"
+    printf '%s\n' "${unsteady[@]}"
+fi
 if ((${#failures[@]})); then
     headline "what failed"
     printf '%s\n' "${failures[@]}"
