@@ -82,8 +82,9 @@ package final class Worker {
     }
 
     private func tick() {
-        now = .now()
+        // The wall clock first: if the thread has to wait in between, this loop's time is late until the next tick, never ahead.
         wallOrigin = .current
+        now = .now()
         monotonicOrigin = now
         for connection in wheel.advance(to: now) { connection.deadlineReached(now) }
         end(boundStreams.due(at: wallTime))

@@ -40,7 +40,8 @@ class PassThrough:
         try:
             while data := source.recv(65_536):
                 sink.sendall(data)
-        except OSError:
+        except (OSError, ValueError, AttributeError):
+            # The other direction may have closed both in the midst of a call, which Python's ssl tells in words of its own.
             pass
         for sock in (source, sink):
             try:

@@ -67,14 +67,21 @@ class Gateway:
         stages = []
         for stage in configuration["stages"]:
             file = self.folder / f"{stage['stage']}.yaml"
-            file.write_text(json.dumps(stage, indent=1))
+            self._put(file, json.dumps(stage, indent=1))
             stages.append(str(file))
         configuration["stages"] = stages
         # Several gateways of one test have a socket each.
         self.admin_socket = self.folder / "admin.sock"
         configuration["admin"] = {**configuration["admin"], "socket": str(self.admin_socket)}
-        self.file.write_text(json.dumps(configuration, indent=1))
+        self._put(self.file, json.dumps(configuration, indent=1))
         self.log_path = Path(configuration["access_log"]["path"])
+
+    @staticmethod
+    def _put(file: Path, text: str) -> None:
+        """At once: a gateway that follows its files must not read half of one."""
+        made = file.with_name(f"{file.name}.made")
+        made.write_text(text)
+        made.replace(file)
 
     # --- Messages
 
@@ -179,7 +186,7 @@ class Gateway:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:
-            code = self.process.wait(15)
+            code = self.process.wait(30)
         finally:
             self.kill()
         self._ended.wait(5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from dataclasses import dataclass, field
 
@@ -41,13 +42,25 @@ class Stream:
         return json.loads(self.body)
 
 
+class Session(h2.connection.H2Connection):
+    """The package takes every GOAWAY for the end; streams under way go on behind a graceful one (RFC 9113 §6.8), in the same read too."""
+
+    def _receive_goaway_frame(self, frame):
+        waiting = self._data_to_send
+        taken = super()._receive_goaway_frame(frame)
+        if frame.error_code == 0:
+            self._data_to_send = waiting
+            self.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
+        return taken
+
+
 class H2:
     """A connection to the gateway that speaks HTTP/2."""
 
     def __init__(self, gateway: Gateway, *, takes_bodies: bool = True, server_name: str = "localhost", listener: int = 0, **more) -> None:
         self.client: Client = gateway.client(listener, alpn=["h2", "http/1.1"], server_name=server_name, **more)
         assert self.client.sock.selected_alpn_protocol() == "h2"
-        self.connection = h2.connection.H2Connection(config=h2.config.H2Configuration(
+        self.connection = Session(config=h2.config.H2Configuration(
             client_side=True, header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False, validate_inbound_headers=True,
         ))
         self.takes_bodies = takes_bodies
@@ -111,7 +124,11 @@ class H2:
             return
         for event in self.connection.receive_data(data):
             self._note(event)
-        self.flush()
+        try:
+            self.flush()
+        except (ConnectionError, ssl.SSLEOFError):
+            # Who has left needs no acknowledgement; the next read tells of the end.
+            pass
 
     def _note(self, event: h2.events.Event) -> None:
         match event:
@@ -131,14 +148,13 @@ class H2:
                 self.streams[event.stream_id].reset = int(event.error_code)
             case h2.events.ConnectionTerminated():
                 self.goaways.append(event)
-                if event.error_code == 0:
-                    # The package takes every GOAWAY for the end; streams under way go on behind a graceful one (RFC 9113 §6.8).
-                    self.connection.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
 
     def until(self, condition, what: str) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < deadline and not self.ended, f"waited in vain for {what}"
+            if self.ended:
+                raise Cut(f"the connection ended before {what}")
+            assert time.monotonic() < deadline, f"waited in vain for {what}"
             self.read()
 
     def response(self, number: int) -> Stream:

@@ -89,7 +89,7 @@ class LocalPlatform:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(30)
 
 
 class HostedLogin:
@@ -168,11 +168,12 @@ class Browser:
 
     @property
     def cookie_field(self) -> str:
-        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        # Of a copy, which is made at once: other tabs, in threads of their own, add to the jar meanwhile.
+        return "; ".join(f"{name}={value}" for name, value in list(self.cookies.items()))
 
     @property
     def transactions(self) -> list[str]:
-        return [name for name in self.cookies if name.startswith(TRANSACTION)]
+        return [name for name in list(self.cookies) if name.startswith(TRANSACTION)]
 
     @property
     def has_session(self) -> bool:

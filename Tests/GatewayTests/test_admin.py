@@ -152,8 +152,12 @@ def test_status_names_an_endpoint_that_is_down(start, surroundings):
     name = f"127.0.0.1:{surroundings.refusing_port}"
     eventually(lambda: f"first/two: {name} is down" in gateway.admin("GET", "/status").json()["troubles"], "the endpoint to be found down")
     assert f"{name} is DOWN: its health check fails" in gateway.command("status").stdout
-    standing = {e["endpoint"]: e["up"] for u in gateway.admin("GET", "/upstreams").json() if u["name"] == "two" for e in u["endpoints"]}
-    assert standing == {surroundings.upstream.address.removeprefix("http://"): True, name: False}
+
+    def standing() -> dict[str, bool]:
+        return {e["endpoint"]: e["up"] for u in gateway.admin("GET", "/upstreams").json() if u["name"] == "two" for e in u["endpoints"]}
+
+    # A check that a busy machine answered too late takes the good one out until the next.
+    eventually(lambda: standing() == {surroundings.upstream.address.removeprefix("http://"): True, name: False}, "one to be up and one down")
 
 
 def test_watching_status_goes_on_until_it_is_interrupted(start, surroundings):
@@ -313,7 +317,8 @@ def test_the_log_level_changes_while_it_runs(start, surroundings):
 
 
 def test_drain_does_what_sigterm_does(start, surroundings):
-    gateway = start(surroundings.configuration(drain={"accept_for": "2s", "finish_for": "5s"}))
+    # Time for two commands, two questions and a request, on a busy machine too.
+    gateway = start(surroundings.configuration(drain={"accept_for": "6s", "finish_for": "5s"}))
     result = gateway.command("drain")
     assert (result.returncode, result.stdout) == (0, "draining has begun\n")
     eventually(lambda: gateway.readiness()[0] == 503, "readiness to fail")

@@ -17,7 +17,7 @@ from attack_recorder import Recorder
 from attack_runner import Runner
 from certificates import Authority
 from conftest import POOL, SECOND_POOL
-from gateway import PATIENCE, Gateway
+from gateway import PATIENCE, Gateway, eventually
 from provider import Provider
 from wire import Client, Cut, trusting
 
@@ -97,6 +97,9 @@ def test_every_attack_is_logged_once_with_its_status_and_its_reason(attacked: Ga
     last = attacked.ask("GET", "/c/0")
     assert last.status == 200
     attacked.entry(last.get("x-request-id"))
+    # A line may come behind its answer, and behind that of a later one.
+    answered = {identifier for identifier, _, _ in runner.answered}
+    eventually(lambda: {entry["request_id"] for entry in attacked.log()} >= answered, "a line of every answer")
     lines: dict[str, list[dict]] = {}
     for entry in attacked.log():
         lines.setdefault(entry["request_id"], []).append(entry)

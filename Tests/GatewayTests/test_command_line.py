@@ -112,8 +112,9 @@ def test_an_address_that_asks_too_often_is_told_when_to_come_back_and_only_there
 def test_an_upstream_can_stand_in_place_of_the_built_in_service(surroundings, start, upstream):
     made = surroundings.configuration(routes=[{"path": "/cli", "upstream": "main", "public": "tests"}])
     gateway = start(made)
+    before = len(upstream.seen("/cli/config"))
     assert gateway.ask("GET", "/cli/config").status == 200
-    assert len(upstream.seen("/cli/config")) == 1
+    assert len(upstream.seen("/cli/config")) == before + 1
 
 
 PAGE = [("Accept", "text/html")]
@@ -233,7 +234,8 @@ def test_the_login_of_any_openid_provider_is_told_as_soon_as_it_is_discovered(su
         assert told[f"{name}_endpoint"] == f"{openid.issuer}/{name if name == 'token' else 'authorize'}"
     assert told["revocation_endpoint"] == f"{openid.issuer}/revoke"
     tag = response.get("etag")
-    assert gateway.ask("GET", "/cli/config", [("If-None-Match", tag)]).status == 304
+    # Each event loop hears of it for itself, the other one perhaps a moment later.
+    eventually(lambda: gateway.ask("GET", "/cli/config", [("If-None-Match", tag)]).status == 304, "every loop to know them")
     # What is known stays known: after a reload, and while the provider is away.
     openid.down = True
     gateway.signal(signal.SIGHUP)

@@ -144,13 +144,13 @@ def test_a_request_that_a_fresh_connection_lost_is_never_sent_again(gateway, ups
     assert len(upstream.seen(target)) <= (1 if method != "GET" else 3)
 
 
-def test_another_endpoint_is_tried_when_one_refuses_connections(start, surroundings, upstream, refusing_port):
+def test_another_endpoint_is_tried_when_one_refuses_connections(start, surroundings, upstream, path, refusing_port):
     configuration = surroundings.configuration(upstreams={"main": {"endpoints": [f"http://127.0.0.1:{refusing_port}", upstream.address]}}, event_loops=1)
     gateway = start(configuration)
     with gateway.client() as client:
         for number in range(6):
-            assert client.ask("POST", f"/other/{number}", body=b"x").status == 200
-            assert len(upstream.seen(f"/other/{number}")) == 1
+            assert client.ask("POST", f"{path}/other/{number}", body=b"x").status == 200
+            assert len(upstream.seen(f"{path}/other/{number}")) == 1
 
 
 @pytest.mark.parametrize("says_goodbye", [True, False])

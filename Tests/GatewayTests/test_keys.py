@@ -27,6 +27,17 @@ def ask(gateway, token: str):
     return gateway.ask("GET", "/x", [("Authorization", f"Bearer {token}")])
 
 
+def ask_again(gateway, token: str, status: int):
+    """The answer of this status. A request waits a second for its keys: behind a provider whose machine stalls for longer it is 503, and the fetch goes on."""
+
+    def answer():
+        response = ask(gateway, token)
+        assert response.status in (status, 503), response.body
+        return response.status == status and response
+
+    return eventually(answer, f"{status}")
+
+
 def test_keys_are_there_when_the_gateway_is_ready(start, own, secured):
     gateway = start(secured)
     assert own.fetches == {POOL: 1, SECOND_POOL: 1}
@@ -38,7 +49,7 @@ def test_a_rotated_key_is_found_by_one_fetch_and_the_old_one_ends(start, own, se
     old = own.token(POOL)
     assert ask(gateway, old).status == 200
     own.keys[POOL] = [Key("new")]
-    assert ask(gateway, own.token(POOL)).status == 200
+    ask_again(gateway, own.token(POOL), 200)
     assert own.fetches[POOL] == 2
     response = ask(gateway, old)
     assert response.status in (401, 503) and response.json()["code"] in ("key_unknown", "token_undecidable")
@@ -49,23 +60,28 @@ def test_a_second_key_beside_the_first_leaves_tokens_of_the_first_good(start, ow
     old = own.token(POOL)
     assert ask(gateway, old).status == 200
     own.keys[POOL] = [own.keys[POOL][0], Key("new")]
-    assert ask(gateway, signed(own.keys[POOL][1], own.claims(POOL))).status == 200
+    ask_again(gateway, signed(own.keys[POOL][1], own.claims(POOL)), 200)
     assert ask(gateway, old).status == 200
 
 
 def test_unknown_keys_cost_one_fetch_in_ten_seconds_and_known_ones_do_not_wait(start, own, secured):
+    # What takes long is made before, so that the ten seconds are for the requests alone.
+    forger, another = Key("unknown-1"), Key("unknown-2")
+    tokens = [signed(another if number == 2 else forger, own.claims(POOL), header={"kid": f"other-{number}"}) for number in range(20)]
     gateway = start(secured)
-    forger = Key("unknown-1")
-    first = ask(gateway, signed(forger, own.claims(POOL)))
-    assert (first.status, first.json()["code"]) == (401, "key_unknown")
-    assert own.fetches[POOL] == 2
+    began = time.monotonic()
+    first = ask_again(gateway, signed(forger, own.claims(POOL)), 401)
+    assert first.json()["code"] == "key_unknown"
+    fetches = own.fetches[POOL]
+    assert 2 <= fetches <= 2 + (time.monotonic() - began) // 10
     # The same one is known to be unknown; others cannot be decided now, and 503 is what a Metaflow client retries.
     assert ask(gateway, signed(forger, own.claims(POOL))).status == 401
-    for number in range(20):
-        response = ask(gateway, signed(Key(f"unknown-{number}", 2048) if number == 2 else forger, own.claims(POOL), header={"kid": f"other-{number}"}))
-        assert (response.status, response.json()["code"]) == (503, "token_undecidable")
-        assert int(response.get("retry-after")) >= 1
-    assert own.fetches[POOL] == 2
+    with gateway.client() as client:
+        for token in tokens:
+            response = client.ask("GET", "/x", [("Authorization", f"Bearer {token}")])
+            assert (response.status, response.json()["code"]) == (503, "token_undecidable")
+            assert int(response.get("retry-after")) >= 1
+    assert own.fetches[POOL] == fetches
     assert ask(gateway, own.token(POOL)).status == 200
 
 
@@ -148,11 +164,11 @@ def test_requests_that_wait_for_keys_share_one_fetch(start, own, secured):
     gateway = start(secured)
     own.keys[POOL] = [Key("new")]
     token, statuses = own.token(POOL), []
-    threads = [threading.Thread(target=lambda: statuses.append(ask(gateway, token).status)) for _ in range(12)]
+    threads = [threading.Thread(target=lambda: statuses.append(ask_again(gateway, token, 200).status)) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(40)
     assert statuses == [200] * 12
     assert own.fetches[POOL] == 2
 

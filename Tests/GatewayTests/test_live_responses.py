@@ -34,12 +34,12 @@ class Source:
 
     def __call__(self, line, request) -> None:
         line.read_body(request)
-        framing = "Transfer-Encoding: chunked\r\n" if self.is_chunked else "Connection: close\r\n"
-        line.send(f"HTTP/1.1 200 OK\r\n{self.fields}{framing}\r\n".encode())
+        # Nobody else is to ask on this connection, which the watcher reads to its end.
+        framing = "Transfer-Encoding: chunked\r\n" if self.is_chunked else ""
+        line.send(f"HTTP/1.1 200 OK\r\n{self.fields}Connection: close\r\n{framing}\r\n".encode())
         threading.Thread(target=self._watch, args=(line,), daemon=True).start()
         for number in range(1000):
-            assert self.turns.acquire(timeout=60)
-            if self.has_ended or self.is_gone.is_set():
+            if not self.turns.acquire(timeout=60) or self.has_ended or self.is_gone.is_set():
                 break
             piece = self.pieces[number]
             line.send(b"%x\r\n%s\r\n" % (len(piece), piece) if self.is_chunked else piece)

@@ -56,10 +56,11 @@ def test_every_login_is_a_new_one(browser):
 
 
 def test_the_first_part_of_a_path_makes_no_way_around_the_login_paths(shared_ada, upstream):
+    before = len(upstream.received)
     for target in ("/oauth2", "/oauth2/", "/oauth2/nothing", "/oauth2/session/more", "/%6fauth2/nothing", "/oauth2/session%2fx"):
         response = shared_ada.fetch(target)
         assert response.status in (400, 404), target
-    assert [request.target for request in upstream.received if "auth2" in request.target] == []
+    assert [request.target for request in upstream.received[before:] if "auth2" in request.target] == []
     assert shared_ada.fetch("/oauth2x").status == 200
 
 

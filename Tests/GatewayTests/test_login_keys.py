@@ -104,7 +104,7 @@ def test_nobody_is_logged_out_by_a_rotation_that_reaches_two_gateways_one_after_
     old = somebody_logs_in()
     assert len(old) == 1
     rotated = int(time.time())
-    settled = rotated + APART + 8
+    settled = rotated + APART + 14
     rotate(ring, settles=settled)
     files[0].write_text(ring.read_text())
     load(one)

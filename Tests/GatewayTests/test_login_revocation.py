@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,12 +48,17 @@ def gateway(platform, start_login_gateway, file):
     return start_login_gateway(platform, revocation={"file": str(file.path)})
 
 
-def refused_within_a_second(file: File, text: str, ask) -> None:
-    """On both loops: connections of one browser are spread over them."""
-    file.write(text)
-    began = time.monotonic()
-    eventually(lambda: all(ask() == 401 for _ in range(6)), "the revocation to take effect")
-    assert time.monotonic() - began < 1.5, "a second, and the asking"
+def refused_within_a_second(file: File, text: Callable[[], str] | str, ask) -> None:
+    """On both loops: connections of one browser are spread over them. Where the machine stood still meanwhile, it is tried again."""
+    for _ in range(4):
+        file.write(text if isinstance(text, str) else text())
+        began = time.monotonic()
+        eventually(lambda: all(ask() == 401 for _ in range(6)), "the revocation to take effect")
+        if time.monotonic() - began < 1.5:
+            return
+        file.write(entries())
+        eventually(lambda: all(ask() == 200 for _ in range(6)), "the revocation to be taken back")
+    raise AssertionError("it took more than a second, and the asking, four times")
 
 
 def asking(browser: Browser, *fields, target: str = "/"):
@@ -117,7 +123,8 @@ def test_an_entry_means_nothing_after_its_end(gateway, file):
     file.write(entries({"sub": browser.who()["subject"], "until": int(time.time()) - 1}))
     gateway.wait_for_line("entries=1")
     assert asking(browser)() == 200
-    refused_within_a_second(file, entries({"sub": browser.who()["subject"], "until": int(time.time()) + 4}), asking(browser))
+    subject = browser.who()["subject"]
+    refused_within_a_second(file, lambda: entries({"sub": subject, "until": int(time.time()) + 7}), asking(browser))
     eventually(lambda: asking(browser)() == 200, "the entry to end by itself")
     browser.leave()
 

@@ -120,7 +120,7 @@ def test_a_socket_ends_with_its_login_and_coming_back_renews_it(steady, start_lo
     end = browser.who()["expires_at"]
     socket = open_socket(browser)
     socket.is_closed_with(1008)
-    assert end <= time.time() < end + 3
+    assert end <= time.time() < end + 10
     # As the page's own code does on a close.
     again = open_socket(browser)
     assert any(line.startswith("__Host-gws=") for line in again.answer.all("set-cookie"))
@@ -130,20 +130,32 @@ def test_a_socket_ends_with_its_login_and_coming_back_renews_it(steady, start_lo
 
 def test_a_login_that_is_renewed_by_another_request_keeps_its_sockets(steady, start_login_gateway, open_socket):
     """On both loops: the connection that renews is not the one of the socket."""
-    browser = log_in(start_login_gateway(steady))
-    end = browser.who()["expires_at"]
-    sockets = [open_socket(browser) for _ in range(4)]
-    wait_until(end - 2)
-    assert browser.ask("POST", "/oauth2/refresh", FETCH).status == 200
-    following = browser.who()["expires_at"]
-    assert following > end
-    wait_until(end + 1)
-    assert time.time() < following, "the machine is too slow for this test"
-    assert all(socket.talks() for socket in sockets)
-    # And the renewal has its own end.
-    for socket in sockets:
-        socket.is_closed_with(1008)
-    browser.leave()
+    gateway = start_login_gateway(steady)
+
+    def is_in_time() -> bool:
+        """False where the machine stood still for longer than a login of five seconds bears."""
+        browser = log_in(gateway)
+        end = browser.who()["expires_at"]
+        sockets = [open_socket(browser) for _ in range(4)]
+        wait_until(end - 2)
+        assert browser.ask("POST", "/oauth2/refresh", FETCH).status == 200
+        is_renewed_in_time = time.time() < end
+        following = browser.who()["expires_at"]
+        assert following > end
+        wait_until(end + 1)
+        talk = [socket.talks() for socket in sockets] if is_renewed_in_time and time.time() < following else []
+        if not talk or time.time() >= following:
+            for one in (browser, *sockets):
+                one.leave()
+            return False
+        assert all(talk)
+        # And the renewal has its own end.
+        for socket in sockets:
+            socket.is_closed_with(1008)
+        browser.leave()
+        return True
+
+    eventually(is_in_time, "a renewal in time", 120)
 
 
 def test_a_socket_is_not_older_than_its_age(platform, start_login_gateway, open_socket):
@@ -199,7 +211,7 @@ def test_an_event_stream_ends_with_its_login(steady, start_login_gateway, upstre
     tab.request("GET", path, FETCH)
     assert events.is_open.wait(20)
     response = tab.response()
-    assert response.body == b"id: 1\n" and end <= time.time() < end + 3
+    assert response.body == b"id: 1\n" and end <= time.time() < end + 10
     for one in (browser, tab):
         one.leave()
 

@@ -27,28 +27,37 @@ def test_a_changed_file_is_taken_up_once(start, surroundings):
     # Three files, one after the other: one change.
     gateway.write(changed)
     eventually(lambda: gateway.ask("GET", "/new").status == 410, "the new route")
-    entries = eventually(lambda: recent(gateway), "the record")
+
+    def version() -> str:
+        return gateway.admin("GET", "/status").json()["configuration"]["version"]
+
+    # The version is of the whole, so nothing was left for a second reload. Files that a busy machine writes far apart are more than one change.
+    entries = eventually(lambda: (found := recent(gateway)) and found[0]["version"] == version() and found, "the record")
     assert all(entry["cause"] == "files" for entry in entries) and entries[0]["result"] == "accepted"
-    # The version is of the whole, so nothing was left for a second reload.
-    assert entries[0]["version"] == gateway.admin("GET", "/status").json()["configuration"]["version"]
 
 
 def test_a_faulty_file_is_refused_whole_and_taken_up_when_it_is_mended(start, surroundings):
     configuration = surroundings.configuration(**WATCHES)
     gateway = start(configuration)
     bad = copy.deepcopy(configuration)
-    bad["stages"][0]["routes"].append({"path": "/new", "respond": 410})
-    bad["stages"][1]["routes"].append({"path": "/naked", "upstream": "main"})
+    # The faulty file is written first: however far apart a busy machine writes the two, the good one is never there without it.
+    bad["stages"][0]["routes"].append({"path": "/naked", "upstream": "main"})
+    bad["stages"][1]["routes"].append({"path": "/new", "respond": 410})
+
+    def status_of_the_new_route() -> int:
+        with gateway.client(server_name="second.localhost") as client:
+            return client.ask("GET", "/new", host="second.localhost").status
+
     gateway.write(bad)
     [entry] = eventually(lambda: [entry for entry in recent(gateway) if entry["result"] == "refused"][:1], "the refusal")
-    assert any("second.yaml" in diagnostic["file"] and diagnostic["line"] > 0 for diagnostic in entry["diagnostics"])
-    assert gateway.ask("GET", "/new").status == 200
+    assert any("first.yaml" in diagnostic["file"] and diagnostic["line"] > 0 for diagnostic in entry["diagnostics"])
+    assert status_of_the_new_route() == 404
     gateway.wait_for_line("configuration refused: the old one goes on serving")
     assert gateway.metrics()["gw_config_last_reload_successful"] == 0
-    bad["stages"][1]["routes"].pop()
+    bad["stages"][0]["routes"].pop()
     gateway.write(bad)
-    eventually(lambda: gateway.ask("GET", "/new").status == 410, "the mended configuration")
-    assert gateway.metrics()["gw_config_last_reload_successful"] == 1
+    eventually(lambda: status_of_the_new_route() == 410, "the mended configuration")
+    eventually(lambda: gateway.metrics()["gw_config_last_reload_successful"] == 1, "the reload to be counted")
 
 
 def test_a_file_that_was_missing_is_taken_up_when_it_comes(start, surroundings):
@@ -80,8 +89,10 @@ def test_what_has_been_taken_up_already_is_not_taken_up_again(start, surrounding
     configuration["stages"][0]["routes"].append({"path": "/newer", "respond": 410})
     gateway.write(configuration)
     eventually(lambda: gateway.ask("GET", "/newer").status == 410, "the second change")
+    # A reload is recorded behind its effect.
+    eventually(lambda: recent(gateway)[0]["cause"] == "files", "the record")
     causes = [entry["cause"] for entry in recent(gateway)]
-    assert causes.count("command") == 1 and causes[0] == "files" and len(causes) <= 3
+    assert causes.count("command") == 1 and len(causes) <= 3
 
 
 def test_watching_can_be_switched_off_while_it_runs(start, surroundings):
@@ -89,7 +100,11 @@ def test_watching_can_be_switched_off_while_it_runs(start, surroundings):
     gateway = start(configuration)
     configuration["reload"] = {"watch_files": False}
     gateway.write(configuration)
-    eventually(lambda: recent(gateway), "the last change that is taken up")
+
+    def watches() -> bool:
+        return gateway.admin("GET", "/configuration").json()["reload"]["watches_files"]
+
+    eventually(lambda: recent(gateway) and not watches(), "the last change that is taken up")
     configuration["stages"][0]["routes"].append({"path": "/new", "respond": 410})
     gateway.write(configuration)
     assert gateway.ask("GET", "/new").status == 200
@@ -147,7 +162,7 @@ def test_a_mounted_certificate_that_is_swapped_serves_new_connections_and_old_on
             mount.publish(pair(name))
             eventually(lambda: name in served(gateway), f"the certificate of {name}")
         assert living.ask("GET", "/open/x").status == 200
-    assert gateway.metrics()['gw_tls_cert_reload_total{result="accepted"}'] == 2
+    eventually(lambda: gateway.metrics()['gw_tls_cert_reload_total{result="accepted"}'] == 2, "both to be counted")
     assert re.fullmatch(rf"the certificate of localhost in {re.escape(mount.path('tls.crt'))} is a new one, until 20\S+Z", *recent(gateway)[0]["changes"])
     gateway.wait_for_line("changed: the certificate of localhost", 2)
     # A pair that does not match is refused, counted, and the old one serves.
@@ -239,7 +254,7 @@ def test_upstream_connections_live_on(start, surroundings, upstream, path):
 
 def test_what_health_checks_found_lives_on_and_no_request_is_sent_to_an_endpoint_that_is_down(start, surroundings):
     endpoints = [surroundings.upstream.address, f"http://127.0.0.1:{surroundings.refusing_port}"]
-    health = {"path": "/open/ping", "interval": "1s", "timeout": "1s", "unhealthy_after": 2, "healthy_after": 1}
+    health = {"path": "/open/ping", "interval": "1s", "timeout": "1s", "unhealthy_after": 3, "healthy_after": 1}
     configuration = surroundings.configuration(
         event_loops=1, routes=[{"path": "/", "upstream": "two", "public": "tests"}], upstreams={"two": {"endpoints": endpoints, "health": health}})
     gateway = start(configuration)
@@ -369,10 +384,11 @@ def test_a_token_is_verified_anew_once_its_keys_are_others(start, surroundings):
     assert looked_at(gateway)[0] == 2, "a signature of keys that are gone counts no more"
 
 
-def test_a_login_goes_on_over_reloads_and_its_provider_hears_nothing_of_them(platform, start_login_gateway):
+def test_a_login_goes_on_over_reloads_and_its_provider_hears_nothing_of_them(start_platform, start_login_gateway):
     from login import Browser
 
-    made = []
+    # Of the shared one others may want something meanwhile.
+    made, platform = [], start_platform()
     gateway = start_login_gateway(platform, change=lambda configuration: (configuration.update(event_loops=1), made.append(configuration)))
     browser = Browser(gateway)
     browser.log_in("ada")

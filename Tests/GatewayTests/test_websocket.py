@@ -22,10 +22,11 @@ def peer():
 
 
 @pytest.fixture
-def draining(start, surroundings):
-    """A gateway of its own that may drain, with an upstream that the test speaks for."""
-    upstream = Upstream()
-    gateway = start(surroundings.configuration(upstreams={"main": {"endpoints": [upstream.address]}}, event_loops=1, drain={"accept_for": "0s", "finish_for": "1s"}))
+def draining(start, surroundings, request):
+    """A gateway of its own that may drain, with an upstream that the test speaks for. What both say behind its Close needs `finish_for`."""
+    upstream, finish_for = Upstream(), getattr(request, "param", "8s")
+    drain = {"accept_for": "0s", "finish_for": finish_for}
+    gateway = start(surroundings.configuration(upstreams={"main": {"endpoints": [upstream.address]}}, event_loops=1, drain=drain))
     peer = Peer()
     upstream.script["/ws"] = peer.script()
     yield gateway, peer
@@ -183,6 +184,7 @@ def test_a_drain_in_the_middle_of_frames_waits_for_their_ends(draining):
     assert (kind, payload) == (CLOSE, close_payload(1001, GOING_AWAY))
 
 
+@pytest.mark.parametrize("draining", ["1s"], indirect=True)
 def test_a_frame_that_never_ends_is_cut_at_the_end_of_the_drain(draining):
     gateway, peer = draining
     client, _ = open_raw(gateway, "/ws")
@@ -272,7 +274,7 @@ def test_a_drain_reaches_a_real_client_and_server_in_the_middle_of_their_message
         finally:
             listener.join(20)
 
-    gateway, server = real(pours)
+    gateway, server = real(pours, drain={"accept_for": "0s", "finish_for": "8s"})
     with real_client(gateway, "/ws") as client:
 
         def talks() -> None:

@@ -5,14 +5,26 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 PATIENCE = 20.0
 
 
 class Cut(Exception):
     """The peer ended the connection inside a message."""
+
+
+def again(attempt: Callable[[], Any], tries: int = 3) -> Any:
+    """For a gateway that waits a second and no longer: a client whose machine stalls meanwhile is cut off for that, and tries again."""
+    for left in range(tries - 1, -1, -1):
+        try:
+            return attempt()
+        except (Cut, OSError):
+            if left == 0:
+                raise
 
 
 @dataclass

@@ -14,12 +14,10 @@ extension Gateway {
             defer { state.offer = nil }
             return (state.loaded.configuration.drain, state.isSucceeded, state.offer)
         }
+        if !isSucceeded { readiness.draining() }
         logger.notice("draining", metadata: ["accept_for": "\(drain.acceptFor)", "finish_for": "\(drain.finishFor)"])
         offer?.withdraw()
-        if !isSucceeded {
-            notification.send(.stopping("draining"))
-            readiness.draining()
-        }
+        if !isSucceeded { notification.send(.stopping("draining")) }
         workers.drain(over: TimeAmount(drain.acceptFor))
         // Who comes back meets the successor; without one not before the listeners are closed, so that it is another instance.
         if isSucceeded { workers.leaveTunnels(over: TimeAmount(drain.acceptFor)) }
