@@ -9,7 +9,7 @@ import Testing
         .unknownKey(keyID: "k"), .badSignature, .expired(secondsAgo: 200), .notYetValid(secondsAhead: 5), .issuedInTheFuture(secondsAhead: 420), .wrongTokenUse(.id),
         .wrongTokenUse(.access), .clientNotAllowed(client: "c"), .audienceNotAllowed, .revoked(.subject), .scopeMissing(["a", "b"], policy: "p"),
         .groupMissing(["g"], policy: "p"), .groupMissing(["g", "h"], policy: "p"), .undecidable(.noKeySet), .undecidable(.refetchThrottled), .undecidable(.refetchFailed),
-        .undecidable(.digestFailed),
+        .undecidable(.digestFailed), .ruleDenied(rule: "r", policy: "p"), .ruleDenied(rule: nil, policy: "p"),
     ]
     static let prod = Fixture.stage("prod")
 

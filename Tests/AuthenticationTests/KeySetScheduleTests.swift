@@ -181,20 +181,18 @@ import Testing
             return Double(state >> 11) / Double(1 << 53)
         }
         var fetches = 0
-        var isFetching = false
         var hadKeys = false
         while now < end {
             switch schedule.timePassed(at: now) {
             case .fetch:
-                #expect(!isFetching)
-                isFetching = true
                 fetches += 1
+                let meanwhile = schedule.timePassed(at: now), joined = schedule.refetchWanted(at: now)
+                #expect(meanwhile != .fetch && joined == .joinFetch)
                 now = now.advanced(by: .milliseconds(Int(random() * 2000)))
                 if random() < 1 / 3 { _ = schedule.failed(at: now, random: random()) } else {
                     _ = schedule.fetched(at: now, maxAge: random() < 0.5 ? nil : Int64(random() * 5000), random: random())
                     hadKeys = true
                 }
-                isFetching = false
             case .discardKeys: Issue.record("discarded")
             case .wait(until: let next?):
                 #expect(next > now)

@@ -358,7 +358,7 @@ struct LoginLifeTests {
         bench.revocation = Revocation(ended)
         #expect(bench.decide(other).absence == .ended(.revoked))
         let page = try #require(bench.serve(.signedOut, browser).answer)
-        #expect(page.status == 200 && page.text.contains("within 1 hour"))
+        #expect(page.status == 200 && page.text.contains("within 1 day of their beginning"))
         browser.take(page, at: bench.now)
         #expect(browser.count(prefix: "__Host-gw") == 0)
         // A new login, and the programs' new tokens, are good.

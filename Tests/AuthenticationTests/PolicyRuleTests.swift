@@ -9,7 +9,7 @@ struct PolicyRuleTests {
     ) -> Identity {
         Identity(
             subject: "s", username: "ada", email: nil, groups: groups, client: "client-1", clientName: "command-line", issuer: "https://issuer", scopes: scopes,
-            tokenUse: .access, expiresAt: WallTime(seconds: 1), issuedAt: nil, keyID: "k", tokenID: nil, originTokenID: nil, claims: claims, forwardedGroups: nil)
+            tokenUse: .access, expiresAt: WallTime(seconds: 1), begunAt: nil, keyID: "k", tokenID: nil, originTokenID: nil, claims: claims, forwardedGroups: nil)
     }
 
     static let office = AddressRange("203.0.113.0/24")!

@@ -39,18 +39,26 @@ import Testing
         #expect((try Self.refusal(.init(kind: .subject, value: "a1b2c3", issuer: issuer, until: Self.soon)) != nil) == isRevoked)
     }
 
-    @Test("not_before refuses what was issued before it: a new login works at once", arguments: [(-61, false), (-60, false), (-59, true), (0, true)] as [(Int64, Bool)])
+    @Test("not_before refuses what began before it: a new login works at once", arguments: [(-61, false), (-60, false), (-59, true), (0, true)] as [(Int64, Bool)])
     func notBefore(offset: Int64, isRevoked: Bool) throws {
         let entry = Revocation.Entry(kind: .subjectNotBefore, value: "a1b2c3", until: Self.soon, notBefore: Fixture.now.advanced(by: offset))
         #expect(try Self.refusal(entry) == (isRevoked ? .revoked(.subjectNotBefore) : nil))
     }
 
-    @Test("not_before refuses a token that does not say when it was issued")
+    @Test("not_before refuses a token that does not say when its login began")
     func notBeforeWithoutIssuedAt() throws {
         let bench = try Bench()
         bench.revocation = Revocation([.init(kind: .subjectNotBefore, value: "a1b2c3", until: Self.soon, notBefore: WallTime(seconds: 1))])
-        #expect(bench.refusal(Fixture.token(claims: Fixture.claims([("iat", nil)]))) == .revoked(.subjectNotBefore))
+        #expect(bench.refusal(Fixture.token(claims: Fixture.claims([("iat", nil), ("auth_time", nil)]))) == .revoked(.subjectNotBefore))
         #expect(bench.decide(Fixture.token()).identity != nil)
+    }
+
+    @Test("not_before counts from the login, not from its last refresh", arguments: [(-3600, true), (-90, true), (-60, false), (-10, false)] as [(Int64, Bool)])
+    func notBeforeOfARefreshedToken(loggedIn: Int64, isRevoked: Bool) throws {
+        let bench = try Bench()
+        bench.revocation = Revocation([.init(kind: .subjectNotBefore, value: "a1b2c3", until: Self.soon, notBefore: Fixture.now.advanced(by: -60))])
+        let refreshed = Fixture.claims([("auth_time", "\(Fixture.now.advanced(by: loggedIn).seconds)"), ("iat", "\(Fixture.now.advanced(by: -5).seconds)")])
+        #expect(bench.refusal(Fixture.token(claims: refreshed)) == (isRevoked ? .revoked(.subjectNotBefore) : nil))
     }
 
     @Test("Of several entries for one value, any that applies refuses")
@@ -131,11 +139,11 @@ import Testing
     @Test("A login session is asked by the same entries, without a token")
     func loginSession() {
         let revocation = Revocation([.init(kind: .subjectNotBefore, value: "s", until: Self.soon, notBefore: Fixture.now)])
-        func kind(subject: String, issuedAt: WallTime?) -> RevocationKind? {
-            revocation.revokes(issuer: "i", subject: subject, client: "c", tokenID: nil, originTokenID: nil, issuedAt: issuedAt, now: Fixture.now)
+        func kind(subject: String, begunAt: WallTime?) -> RevocationKind? {
+            revocation.revokes(issuer: "i", subject: subject, client: "c", tokenID: nil, originTokenID: nil, begunAt: begunAt, now: Fixture.now)
         }
-        #expect(kind(subject: "s", issuedAt: Fixture.now.advanced(by: -1)) == .subjectNotBefore)
-        #expect(kind(subject: "s", issuedAt: Fixture.now) == nil)
-        #expect(kind(subject: "t", issuedAt: nil) == nil)
+        #expect(kind(subject: "s", begunAt: Fixture.now.advanced(by: -1)) == .subjectNotBefore)
+        #expect(kind(subject: "s", begunAt: Fixture.now) == nil)
+        #expect(kind(subject: "t", begunAt: nil) == nil)
     }
 }

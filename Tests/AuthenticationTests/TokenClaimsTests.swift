@@ -20,7 +20,7 @@ import Testing
         #expect(identity.scopes == ["openid", "metaflow/read"])
         #expect(identity.tokenUse == .access)
         #expect(identity.expiresAt == Fixture.now.advanced(by: 3600))
-        #expect(identity.issuedAt == Fixture.now.advanced(by: -60))
+        #expect(identity.begunAt == Fixture.now.advanced(by: -60))
         #expect(identity.tokenID == "token-1")
         #expect(identity.originTokenID == "origin-1")
         #expect(identity.keyID == "key-1")

@@ -1,5 +1,6 @@
 """Every refusal of a bearer token: its status, code, sentence, challenge and log line (C1 to C9), and who may pass."""
 
+import json
 import time
 
 import pytest
@@ -246,3 +247,18 @@ def test_many_distinct_tokens_are_each_decided_by_themselves(gateway, provider):
             token = signed(key if good else forger, provider.claims(POOL, sub=f"user-{number}"))
             for _ in range(2):
                 assert client.ask("GET", "/secure/x", [("Authorization", f"Bearer {token}")]).status == (200 if good else 401)
+
+
+@pytest.mark.parametrize(("logged_in", "issued", "status"), [(-200, -1, 401), (-50, -1, 200), (None, -200, 401), (None, -1, 200)])
+def test_signing_out_everywhere_holds_for_what_a_login_is_refreshed_to(start, surroundings, provider, logged_in, issued, status):
+    """A refresh brings a new `iat`; `auth_time` stays that of the login."""
+    now = int(time.time())
+    file = surroundings.folder / "revocation.json"
+    subject = provider.claims(POOL)["sub"]
+    file.write_text(json.dumps({"version": 1, "entries": [{"sub": subject, "not_before": now - 100, "until": now + 3600}]}))
+    gateway = start(surroundings.configuration(revocation={"file": str(file)}, routes=[{"path": "/", "upstream": "main", "credentials": ["bearer"]}]))
+    token = provider.token(POOL, auth_time=logged_in and now + logged_in, iat=now + issued)
+    response = gateway.ask("GET", "/x", [("Authorization", f"Bearer {token}")])
+    assert response.status == status, response.body
+    if status == 401:
+        assert response.json()["code"] == "token_revoked"

@@ -14,7 +14,9 @@ package final class Identity: Sendable {
     package let scopes: [String]
     package let tokenUse: TokenUse
     package let expiresAt: WallTime
-    package let issuedAt: WallTime?
+    /// When the login behind it began, for `not_before` (C11): a refreshed token is as old as its login. A login session's own beginning; a
+    /// token's `auth_time`, which lives on through refreshing, or its `iat` where it says no other.
+    package let begunAt: WallTime?
     package let keyID: String
     package let tokenID: String?
     package let originTokenID: String?
@@ -30,7 +32,7 @@ package final class Identity: Sendable {
     /// - Parameter groupsAreTruncated: `groups` is not the whole list, and not all that upstreams want to know.
     package init(
         subject: String, username: String?, email: String?, groups: [String], client: String, clientName: String,
-        issuer: String, scopes: [String], tokenUse: TokenUse, expiresAt: WallTime, issuedAt: WallTime?, keyID: String,
+        issuer: String, scopes: [String], tokenUse: TokenUse, expiresAt: WallTime, begunAt: WallTime?, keyID: String,
         tokenID: String?, originTokenID: String?, claims: [String: [String]] = [:], forwardedGroups: [String]?, groupsAreTruncated: Bool = false, isProgram: Bool = false
     ) {
         self.subject = subject
@@ -43,7 +45,7 @@ package final class Identity: Sendable {
         self.scopes = scopes
         self.tokenUse = tokenUse
         self.expiresAt = expiresAt
-        self.issuedAt = issuedAt
+        self.begunAt = begunAt
         self.keyID = keyID
         self.isProgram = isProgram
         self.claims = claims

@@ -6,7 +6,7 @@ package enum RevocationKind: String, Sendable, Equatable {
     case originTokenID = "origin_jti"
     case subject = "sub"
     case client = "client_id"
-    /// Tokens of a subject that were issued before a moment: signing out everywhere.
+    /// Logins of a subject that began before a moment, and what they are refreshed to: signing out everywhere.
     case subjectNotBefore = "not_before"
 }
 
@@ -25,11 +25,15 @@ package enum RevocationKind: String, Sendable, Equatable {
 /// Each entry names exactly one of `jti`, `origin_jti`, `sub`, `client_id`. `until` (seconds since 1970) is required: after
 /// it the entry means nothing and may be deleted; set it past the `exp` of the longest-lived token concerned. `issuer`
 /// limits an entry to that provider's tokens; without it the entry counts for every issuer. `not_before`, with `sub` only,
-/// refuses the subject's tokens whose `iat` is earlier or absent. `reason` is for people. Other names are faults, so that a
+/// refuses the subject's logins that began earlier: tokens by their `auth_time`, which refreshing keeps, or by their `iat` where they have
+/// none (with neither, always); login sessions by their own beginning. `reason` is for people. Other names are faults, so that a
 /// misspelt entry is not an entry without effect.
 package struct Revocation: Sendable {
     package static let documentBytesMax = 8 * 1024 * 1024
     package static let entriesMax = 50_000
+    /// For how long the tokens of a login may be refreshed: 30 days is Cognito's default and that of the command line's client in deploy/, and a
+    /// day more for what was refreshed last.
+    package static let refreshableSeconds: Int64 = 31 * 86_400
 
     package struct Entry: Sendable, Equatable {
         package let kind: RevocationKind
@@ -112,28 +116,28 @@ package struct Revocation: Sendable {
     package func revokes(_ identity: Identity, now: WallTime) -> RevocationKind? {
         revokes(
             issuer: identity.issuer, subject: identity.subject, client: identity.client, tokenID: identity.tokenID,
-            originTokenID: identity.originTokenID, issuedAt: identity.issuedAt, now: now
+            originTokenID: identity.originTokenID, begunAt: identity.begunAt, now: now
         )
     }
 
     /// The same for a login session, which has no token at hand.
     package func revokes(
-        issuer: String, subject: String, client: String, tokenID: String?, originTokenID: String?, issuedAt: WallTime?, now: WallTime
+        issuer: String, subject: String, client: String, tokenID: String?, originTokenID: String?, begunAt: WallTime?, now: WallTime
     ) -> RevocationKind? {
         func first(_ table: [String: [Int]], _ value: String?) -> RevocationKind? {
             guard !table.isEmpty, let value, let indices = table[value] else { return nil }
-            for index in indices where applies(entries[index], issuer: issuer, issuedAt: issuedAt, now: now) { return entries[index].kind }
+            for index in indices where applies(entries[index], issuer: issuer, begunAt: begunAt, now: now) { return entries[index].kind }
             return nil
         }
         if isEmpty { return nil }
         return first(tokens, tokenID) ?? first(origins, originTokenID) ?? first(subjects, subject) ?? first(clients, client)
     }
 
-    private func applies(_ entry: Entry, issuer: String, issuedAt: WallTime?, now: WallTime) -> Bool {
+    private func applies(_ entry: Entry, issuer: String, begunAt: WallTime?, now: WallTime) -> Bool {
         guard now < entry.until else { return false }
         if let wanted = entry.issuer, !wanted.hasSameBytes(as: issuer) { return false }
-        guard let notBefore = entry.notBefore, let issuedAt else { return true }
-        return issuedAt < notBefore
+        guard let notBefore = entry.notBefore, let begunAt else { return true }
+        return begunAt < notBefore
     }
 
     private static func entry(_ value: JSONValue, place: String) throws(AuthenticationError) -> Entry {

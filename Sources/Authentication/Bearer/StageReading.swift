@@ -11,7 +11,9 @@ struct StageReading {
     /// There unless one of the first two is.
     let identity: Identity?
 
-    init(of token: VerifiedToken, in stage: StageRules) {
+    /// - Parameter beginsLogin: the token is at hand because a login begins or is renewed, whose own beginning counts for `not_before`: the
+    ///   provider may have known the person for long, and would be asked for another token of the same time again and again.
+    init(of token: VerifiedToken, in stage: StageRules, beginsLogin: Bool = false) {
         let claims = token.claims
         guard let position = stage.issuerIndex(claims.issuer) else {
             self.init(issuerRefusal: stage.refusal(foreignIssuer: claims.issuer))
@@ -25,7 +27,7 @@ struct StageReading {
             let identity = Identity(
                 subject: claims.subject, username: claims.username, email: claims.email, groups: groups,
                 client: client.id, clientName: client.name, issuer: claims.issuer, scopes: claims.scopes, tokenUse: use,
-                expiresAt: claims.expiresAt, issuedAt: claims.issuedAt, keyID: token.keyID,
+                expiresAt: claims.expiresAt, begunAt: beginsLogin ? claims.issuedAt : claims.authenticatedAt ?? claims.issuedAt, keyID: token.keyID,
                 tokenID: claims.tokenID, originTokenID: claims.originTokenID, claims: claims.values(of: stage.claimNames), forwardedGroups: stage.forwardedGroups,
                 isProgram: claims.username == nil && groups.isEmpty && !client.scopes.isEmpty
             )

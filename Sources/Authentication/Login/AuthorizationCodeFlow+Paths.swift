@@ -106,9 +106,8 @@ extension AuthorizationCodeFlow {
             if let token = session.refreshToken, let client = tokenClient { grant = RefreshGrant(client: client, token: token) }
             ended = endings(of: session, everywhere: isEverywhere(request))
             if isEverywhere(request) {
-                // Others' sessions end at the next renewal of their tokens, which live as long as this one's.
-                let delay = max(0, session.expiresAt.seconds - session.refreshedAt.seconds)
-                cookies.append(SetCookie.line(LoginCookieName.signedOut, Array(String(delay).utf8), maxAge: 300))
+                // Another instance that is not told goes on renewing what it knows, until that login's end.
+                cookies.append(SetCookie.line(LoginCookieName.signedOut, Array(String(rules.lifetimes.lifetimeSeconds).utf8), maxAge: 300))
             }
         }
         return .signOut(.redirect(to: signOutURL, cookies: cookies, code: "signed_out"), revoking: grant, ended: ended)
@@ -121,7 +120,8 @@ extension AuthorizationCodeFlow {
         let end = session.createdAt.advanced(by: rules.lifetimes.lifetimeSeconds)
         var entries = [Revocation.Entry(kind: .tokenID, value: session.idText, issuer: rules.issuer, until: end)]
         if everywhere {
-            let until = now.advanced(by: max(rules.lifetimes.lifetimeSeconds, 86_400))
+            // As long as what was given before can be refreshed.
+            let until = now.advanced(by: max(rules.lifetimes.lifetimeSeconds, Revocation.refreshableSeconds))
             entries.append(Revocation.Entry(
                 kind: .subjectNotBefore, value: session.subject, issuer: rules.issuer, until: until, notBefore: WallTime(seconds: now.seconds)))
         }

@@ -189,7 +189,7 @@ struct LoginPages {
     func signedOut(elsewhereWithin delay: Int64?, cookies: [String]) -> LoginAnswer {
         var paragraphs = ["You are signed out of \(rules.stage) in this browser."]
         if let delay {
-            paragraphs.append("Your other logins to \(rules.stage) end too: at once where this gateway answers, and at the latest within \(BearerRefusal.span(delay)) everywhere else.")
+            paragraphs.append("Your other logins to \(rules.stage) end too: at once where this instance of the gateway answers; where another does, those of browsers at the latest within \(BearerRefusal.span(delay)) of their beginning, and those of programs when the operators of \(rules.stage) lock them out. Tell them, if a machine was lost.")
             paragraphs.append("A browser that the login provider still knows may be signed in again there without a question. Whoever must not be: sign out in that browser too, or change your password at the provider.")
         } else {
             paragraphs.append("Logins in other browsers and programs go on until you sign out there, or sign out everywhere.")

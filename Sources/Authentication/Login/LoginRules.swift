@@ -86,7 +86,7 @@ package final class LoginRules: Sendable {
         Identity(
             subject: session.subject, username: session.username, email: session.email, groups: session.groups, client: clientID,
             clientName: "browser", issuer: issuer, scopes: session.scopes, tokenUse: .id, expiresAt: session.expiresAt,
-            issuedAt: session.createdAt, keyID: "", tokenID: session.idText, originTokenID: session.originTokenID, claims: session.claims,
+            begunAt: session.createdAt, keyID: "", tokenID: session.idText, originTokenID: session.originTokenID, claims: session.claims,
             forwardedGroups: forwardedGroups, groupsAreTruncated: session.groupsAreTruncated)
     }
 }

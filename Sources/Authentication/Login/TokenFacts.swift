@@ -80,7 +80,7 @@ extension AuthorizationCodeFlow {
         }
         let identity: Identity
         switch TokenPolicy.verdict(
-            on: token, reading: StageReading(of: token, in: rules.tokenRules), route: RoutePolicy(name: "login"), address: nil, revocation: surroundings.revocation, now: now
+            on: token, reading: StageReading(of: token, in: rules.tokenRules, beginsLogin: true), route: RoutePolicy(name: "login"), address: nil, revocation: surroundings.revocation, now: now
         ) {
         case .allowed(let allowed): identity = allowed
         case .refused(.revoked): return .refused(.revoked)
@@ -97,7 +97,7 @@ extension AuthorizationCodeFlow {
 
         var facts = TokenFacts(
             subject: identity.subject, username: identity.username, email: identity.email, groups: identity.groups, scopes: nil,
-            claims: identity.claims, originTokenID: identity.originTokenID, authenticatedAt: token.claims.authenticatedAt, issuedAt: identity.issuedAt ?? now,
+            claims: identity.claims, originTokenID: identity.originTokenID, authenticatedAt: token.claims.authenticatedAt, issuedAt: token.claims.issuedAt ?? now,
             expiresAt: identity.expiresAt)
         switch accessTokenClaims(answer.accessToken, refetch) {
         case .facts(let access):
@@ -134,7 +134,7 @@ extension AuthorizationCodeFlow {
         case .verified(let token):
             if rules.isCognito {
                 switch TokenPolicy.verdict(
-                    on: token, reading: StageReading(of: token, in: rules.tokenRules), route: RoutePolicy(name: "login"), address: nil,
+                    on: token, reading: StageReading(of: token, in: rules.tokenRules, beginsLogin: true), route: RoutePolicy(name: "login"), address: nil,
                     revocation: surroundings.revocation, now: now
                 ) {
                 case .allowed(let identity) where identity.tokenUse == .access: break

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Authentication
 internal import ControlPlane
 internal import GatewayTerms
 internal import Proxy
@@ -24,9 +25,9 @@ struct Revoke: ParsableCommand {
     @Option(help: ArgumentHelp("Every token of one login, by its origin_jti.", valueName: "origin_jti")) var originJti: String?
     @Option(help: "A person, by the sub of their tokens.") var sub: String?
     @Option(help: "An app client.") var clientId: String?
-    @Option(help: ArgumentHelp("With --sub: only what was issued before this moment; now, or seconds since 1970.", valueName: "now|seconds")) var notBefore: String?
+    @Option(help: ArgumentHelp("With --sub: only logins that began before this moment; now, or seconds since 1970.", valueName: "now|seconds")) var notBefore: String?
     @Option(help: "Only tokens of this provider.") var issuer: String?
-    @Option(help: "For how long.") var hours: Int64 = 24
+    @Option(help: "For how long; 24 unless told, with --not-before 744, since a login may be refreshed for 30 days.") var hours: Int64?
     @Option(help: "For people.") var reason: String?
     @Option(help: "How to print what came of it.") var format = OutputFormat.text
 
@@ -37,7 +38,7 @@ struct Revoke: ParsableCommand {
         if let notBefore, notBefore != "now" {
             guard let seconds = Int64(notBefore), seconds >= 0 else { throw ValidationError("--not-before is now, or whole seconds since 1970.") }
         }
-        guard (1...24 * 3650).contains(hours) else { throw ValidationError("--hours is 1 to 87600.") }
+        guard (1...24 * 3650).contains(hoursInForce) else { throw ValidationError("--hours is 1 to 87600.") }
     }
 
     func run() throws {
@@ -48,6 +49,8 @@ struct Revoke: ParsableCommand {
         if let warning = answer.text("warning") { StandardError.write("warning: \(warning)\n") }
     }
 
+    private var hoursInForce: Int64 { hours ?? (notBefore == nil ? 24 : Revocation.refreshableSeconds / 3600) }
+
     /// In the words of the revocation file.
     private func entry(now: WallTime) -> String {
         JSONText.object { object in
@@ -57,7 +60,7 @@ struct Revoke: ParsableCommand {
             if let clientId { object.member("client_id", clientId) }
             if let notBefore { object.member("not_before", notBefore == "now" ? now.seconds : Int64(notBefore) ?? 0) }
             if let issuer { object.member("issuer", issuer) }
-            object.member("until", now.seconds + hours * 3600)
+            object.member("until", now.seconds + hoursInForce * 3600)
             if let reason { object.member("reason", reason) }
         }
     }
