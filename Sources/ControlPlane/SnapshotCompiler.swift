@@ -109,11 +109,15 @@ package struct SnapshotCompiler {
             if certificate.notAfter < now {
                 faults.append(Diagnostic(
                     .error, at: pair.chain.location, setting: setting + ".chain", value: pair.chain.path,
-                    "the certificate expired at \(certificate.notAfter). Renew it."))
+                    "a certificate of this chain expired at \(certificate.notAfter). Renew it."))
+            } else if now < certificate.notBefore {
+                faults.append(Diagnostic(
+                    .error, at: pair.chain.location, setting: setting + ".chain", value: pair.chain.path,
+                    "a certificate of this chain is valid from \(certificate.notBefore) on only. Wait until then, or set this machine's clock right."))
             } else if certificate.notAfter < now.advanced(by: 30 * 86_400) {
                 warnings.append(Diagnostic(
                     .warning, at: pair.chain.location, setting: setting + ".chain", value: pair.chain.path,
-                    "the certificate expires at \(certificate.notAfter), in \((certificate.notAfter.seconds - now.seconds) / 86_400) days."))
+                    "a certificate of this chain expires at \(certificate.notAfter), in \((certificate.notAfter.seconds - now.seconds) / 86_400) days."))
             }
             return certificate
         } catch {

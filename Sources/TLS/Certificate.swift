@@ -10,6 +10,7 @@ package import GatewayTerms
 
     /// Names of the subjectAltName extension, lower case, as they stand there (`*.example.com` too); addresses are left to ``covers(_:)``.
     package let names: [String]
+    /// The whole chain's: from the latest beginning to the earliest end of its members, since clients judge each of them.
     package let notBefore: WallTime
     package let notAfter: WallTime
     /// SHA-256 over the leaf's DER, lower-case hexadecimal.
@@ -46,7 +47,10 @@ package import GatewayTerms
         guard bits >= (isECDSA ? 256 : 2048) else {
             throw .certificate(file: keyFile, reason: "has a key of \(bits) bits; at least \(isECDSA ? 256 : 2048) are needed")
         }
-        guard let notBefore = unsafe Certificate.time(unsafe X509_get0_notBefore(leaf)), let notAfter = unsafe Certificate.time(unsafe X509_get0_notAfter(leaf)) else {
+        let members = unsafe [leaf] + certificates
+        let beginnings = unsafe members.compactMap { unsafe Certificate.time(unsafe X509_get0_notBefore($0)) }
+        let ends = unsafe members.compactMap { unsafe Certificate.time(unsafe X509_get0_notAfter($0)) }
+        guard let notBefore = beginnings.max(), let notAfter = ends.min(), unsafe beginnings.count == members.count, unsafe ends.count == members.count else {
             throw .certificate(file: chainFile, reason: "has no readable validity dates")
         }
         unsafe self.leaf = unsafe leaf

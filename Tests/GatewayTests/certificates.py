@@ -13,14 +13,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 class Authority:
-    def __init__(self, folder: Path, name: str = "tests") -> None:
+    def __init__(self, folder: Path, name: str = "tests", *, days: float = 100, begins_in: float = -1) -> None:
         self.folder = folder
         self.key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} authority")])
         now = datetime.datetime.now(datetime.timezone.utc)
         self.certificate = (
             x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(self.key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=100))
+            .serial_number(x509.random_serial_number()).not_valid_before(now + datetime.timedelta(days=begins_in if days > 0 else days - 1)).not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
             .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True)
@@ -29,7 +29,7 @@ class Authority:
         self.path = folder / f"{name}-authority.pem"
         self.path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def leaf(self, name: str, *hosts: str, days: float = 90) -> dict[str, str]:
+    def leaf(self, name: str, *hosts: str, days: float = 90, begins_in: float = -200) -> dict[str, str]:
         """`{chain, key}`: paths of PEM files. A negative number of days makes it one that has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.timezone.utc)
@@ -42,7 +42,7 @@ class Authority:
         certificate = (
             x509.CertificateBuilder().subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
             .issuer_name(self.certificate.subject).public_key(key.public_key()).serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=200)).not_valid_after(now + datetime.timedelta(days=days))
+            .not_valid_before(now + datetime.timedelta(days=begins_in)).not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

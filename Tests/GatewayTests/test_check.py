@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 from gateway import GATEWAY, ROOT, check
 
 PROCESS = """\
@@ -73,17 +74,17 @@ FAULTS = {
     "a stage file that is not there": ("gateway.yaml", "- stage.yaml", "- stages.yaml", "stages[0]", ["does not exist"]),
     "a listener without TLS": ("gateway.yaml", "    tls: {", "    tsl: {", "tsl", ["Did you mean tls"]),
     "everybody is trusted": ("gateway.yaml", "    tls: {", "    client_address: { proxy_protocol: { trusted: [0.0.0.0/0] } }\n    tls: {", "trusted", ["trusts everybody"]),
-    "nobody is trusted": ("gateway.yaml", "    tls: {", "    client_address: { proxy_protocol: { trusted: [] } }\n    tls: {", "trusted", []),
+    "nobody is trusted": ("gateway.yaml", "    tls: {", "    client_address: { proxy_protocol: { trusted: [] } }\n    tls: {", "trusted", ["is empty. It takes a list of 1…1000, each an address range, 10.0.0.0/8 or 2001:db8::/32"]),
     "a word for a mapping": ("gateway.yaml", "    tls: {", "    client_address: proxy_protocol\n    tls: {", "client_address", ["Say who is trusted"]),
-    "YAML that is none": ("gateway.yaml", "state_directory: state", "state_directory: [state", "", []),
-    "a key twice": ("gateway.yaml", "state_directory: state", "state_directory: state\nstate_directory: other", "state_directory", []),
+    "YAML that is none": ("gateway.yaml", "state_directory: state", "state_directory: [state", "", ["this is not YAML: did not find expected ',' or ']'", "began on line 7"]),
+    "a key twice": ("gateway.yaml", "state_directory: state", "state_directory: state\nstate_directory: other", "state_directory", ["is written twice; the first stands on line 7. Keep one."]),
     "a route without credentials": ("stage.yaml", ", credentials: [bearer] }", " }", "routes[0]", ["asks for no credentials", "public"]),
-    "a public route without a reason": ("stage.yaml", 'public: "a page"', 'public: ""', "public", []),
+    "a public route without a reason": ("stage.yaml", 'public: "a page"', 'public: ""', "public", ['"" is not text of at most 200 bytes']),
     "both public and protected": ("stage.yaml", 'public: "a page"', 'public: "a page", credentials: [bearer]', "public", ["Take one away"]),
     "an upstream that is not there": ("stage.yaml", "upstream: main, credentials", "upstream: mian, credentials", "routes[0].upstream", ["mian", "Did you mean main"]),
     "a shadowed route": ("stage.yaml", "path: /page,", "path: /api,", "routes[1].path", ["can never match"]),
     "a route below the login's paths": ("stage.yaml", "path: /page,", "path: /oauth2/x,", "path", ["/oauth2"]),
-    "a path with two readings": ("stage.yaml", "path: /page,", 'path: "/a//b",', "path", []),
+    "a path with two readings": ("stage.yaml", "path: /page,", 'path: "/a//b",', "path", ["/a//b is not a path in canonical form", "Write /a/b."]),
     "a stage without clients": ("stage.yaml", "  clients:\n    - { id: command-line-id, name: command-line, token_use: [access] }\n", "", "identity", ["names no client"]),
     "a client twice": ("stage.yaml", "token_use: [access] }", "token_use: [access] }\n    - { id: command-line-id, name: other }", "clients", ["earlier client"]),
     "a use of tokens that is none": ("stage.yaml", "token_use: [access]", "token_use: [acces]", "token_use", ["acces"]),
@@ -209,16 +210,27 @@ def test_something_to_compare_with_that_is_not_there_is_an_input_fault(folder, o
     assert code == 2 and "does not exist" in output
 
 
+def with_issuer(authority: Authority) -> dict[str, str]:
+    """A leaf whose chain has the authority's certificate too."""
+    leaf = authority.leaf(f"of-{authority.path.stem}", "localhost")
+    chain = Path(leaf["chain"])
+    chain.write_text(chain.read_text() + authority.path.read_text())
+    return leaf
+
+
 @pytest.mark.parametrize(
     "make, words",
     [
         (lambda folder, authority: authority.leaf("other", "elsewhere.localhost"), ["no certificate of this listener is for localhost", "elsewhere.localhost"]),
         (lambda folder, authority: authority.leaf("old", "localhost", days=-1), ["expired at"]),
-        (lambda folder, authority: authority.leaf("a", "localhost") | {"key": authority.leaf("b", "localhost")["key"]}, ["key"]),
-        (lambda folder, authority: authority.leaf("c", "localhost") | {"chain": str(folder / "missing.pem")}, ["missing.pem"]),
-        (lambda folder, authority: authority.leaf("d", "localhost") | {"key": str(folder / "stage.yaml")}, ["stage.yaml"]),
+        (lambda folder, authority: authority.leaf("new", "localhost", begins_in=1), ["is valid from", "only"]),
+        (lambda folder, authority: with_issuer(Authority(folder, "ended", days=-1)), ["a certificate of this chain expired at"]),
+        (lambda folder, authority: with_issuer(Authority(folder, "early", begins_in=1)), ["a certificate of this chain is valid from"]),
+        (lambda folder, authority: authority.leaf("a", "localhost") | {"key": authority.leaf("b", "localhost")["key"]}, ["b-key.pem: is not the private key of the certificate in ", "a-chain.pem."]),
+        (lambda folder, authority: authority.leaf("c", "localhost") | {"chain": str(folder / "missing.pem")}, ["missing.pem does not exist. Name a file that this process may read."]),
+        (lambda folder, authority: authority.leaf("d", "localhost") | {"key": str(folder / "stage.yaml")}, ["stage.yaml: holds no unencrypted PEM private key."]),
     ],
-    ids=["another host", "expired", "another key", "not there", "no key"],
+    ids=["another host", "expired", "not yet valid", "an issuer that has expired", "an issuer that is not yet valid", "another key", "not there", "no key"],
 )
 def test_a_certificate_that_cannot_serve_is_a_fault(folder, authority, make, words):
     leaf = make(folder, authority)
@@ -227,6 +239,13 @@ def test_a_certificate_that_cannot_serve_is_a_fault(folder, authority, make, wor
     assert code == 1, output
     for word in words:
         assert word in output
+
+
+def test_a_chain_whose_members_are_all_in_date_is_none(folder):
+    leaf = with_issuer(Authority(folder, "good"))
+    (folder / "gateway.yaml").write_text(PROCESS.replace("CHAIN", leaf["chain"]).replace("KEY", leaf["key"]))
+    code, output = check(folder / "gateway.yaml")
+    assert code == 0 and "certificate" not in output, output
 
 
 def test_a_certificate_that_ends_soon_is_a_warning(folder, authority):
