@@ -32,8 +32,12 @@ package struct Listener {
 
     private static func bootstrap(_ index: Int, _ workers: [NIOLoopBound<Worker>], on loop: any EventLoop, _ group: any EventLoopGroup) -> ServerBootstrap {
         ServerBootstrap(group: loop, childGroup: group)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            // Linux gives each accepted socket what the listening one has (tcp(7)), which spares a connection the calls.
+            .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .serverChannelOption(.socketOption(.so_keepalive), value: 1)
+            .serverChannelOption(.tcpOption(.keepIdle), value: KeepAlive.idleSeconds)
+            .serverChannelOption(.tcpOption(.keepInterval), value: KeepAlive.intervalSeconds)
+            .serverChannelOption(.tcpOption(.keepCount), value: KeepAlive.probesMax)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let worker = workers.first(where: { $0.eventLoop === channel.eventLoop }) else { throw ChannelError.ioOnClosedChannel }

@@ -141,13 +141,17 @@ final class EndpointPool {
     }
 
     private func dial(_ number: ConnectionPool.Connection) {
-        let connection = UpstreamConnection(number: number, worker: worker, pool: self)
+        let connection = UpstreamConnection(number: number, worker: worker, pool: self, dialDeadline: worker.now + connectTimeout)
         while connections.count <= number { connections.append(nil) }
         connections[number] = connection
         let parts = NIOLoopBound((connection, self, worker.scratch), eventLoop: worker.loop)
         let bootstrap = ClientBootstrap(group: worker.loop)
             .connectTimeout(connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.tcpOption(.keepIdle), value: KeepAlive.idleSeconds)
+            .channelOption(.tcpOption(.keepInterval), value: KeepAlive.intervalSeconds)
+            .channelOption(.tcpOption(.keepCount), value: KeepAlive.probesMax)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let (connection, pool, scratch) = parts.value

@@ -10,7 +10,7 @@ final class UpstreamConnection: ChannelInboundHandler, TimedConnection, TLSHandl
     typealias OutboundOut = ByteBuffer
 
     private enum State: Equatable {
-        /// The handshake is under way.
+        /// The connection, or its handshake, is under way.
         case dialling
         case idle
         case awaitingHead
@@ -20,6 +20,7 @@ final class UpstreamConnection: ChannelInboundHandler, TimedConnection, TLSHandl
     }
 
     let number: ConnectionPool.Connection
+    let dialStarted: NIODeadline
     private let worker: Worker
     private let pool: EndpointPool
     private var state = State.dialling
@@ -44,7 +45,10 @@ final class UpstreamConnection: ChannelInboundHandler, TimedConnection, TLSHandl
     var deadline = NIODeadline.distantFuture
     var timerTick: Int64 = 0
 
-    init(number: ConnectionPool.Connection, worker: Worker, pool: EndpointPool) {
+    /// - Parameter dialDeadline: when connecting, the handshake included, has taken too long.
+    init(number: ConnectionPool.Connection, worker: Worker, pool: EndpointPool, dialDeadline: NIODeadline) {
+        deadline = dialDeadline
+        dialStarted = worker.now
         self.number = number
         self.worker = worker
         self.pool = pool
@@ -106,10 +110,15 @@ final class UpstreamConnection: ChannelInboundHandler, TimedConnection, TLSHandl
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        id = worker.wheel.add(self)
+        // A name with several addresses may be tried at one after the other.
+        if let id { worker.wheel.remove(id) }
+        let id = worker.wheel.add(self)
+        worker.wheel.tighten(id)
+        self.id = id
     }
 
     func channelActive(context: ChannelHandlerContext) {
+        self.context = context
         if pool.endpoint.tls == nil { dialSucceeded() }
     }
 
@@ -124,15 +133,16 @@ final class UpstreamConnection: ChannelInboundHandler, TimedConnection, TLSHandl
         worker.eventArrived()
         guard state == .dialling else { return }
         state = .idle
+        deadline = .distantFuture
         pool.dialSucceeded(self)
     }
 
     /// The dial is over without a connection, told once.
-    func dialFailed(_ reason: String) {
+    func dialFailed(_ reason: String, timedOut: Bool = false) {
         worker.eventArrived()
         guard state == .dialling else { return }
         state = .closed
-        pool.dialFailed(number, reason)
+        pool.dialFailed(number, reason, timedOut: timedOut)
         context?.close(promise: nil)
     }
 
@@ -164,6 +174,7 @@ final class UpstreamConnection: ChannelInboundHandler, TimedConnection, TLSHandl
     func channelWritabilityChanged(context: ChannelHandlerContext) { driver?.upstreamWritabilityChanged() }
 
     func channelInactive(context: ChannelHandlerContext) {
+        guard context === self.context else { return }
         worker.eventArrived()
         if state == .dialling { dialFailed("the connection was closed during the handshake") } else { inputEnded() }
         if let id { worker.wheel.remove(id) }
@@ -178,8 +189,12 @@ final class UpstreamConnection: ChannelInboundHandler, TimedConnection, TLSHandl
 
     func deadlineReached(_ now: NIODeadline) {
         deadline = .distantFuture
-        if state == .idle { lost(.resetBeforeHead) }
-        if state == .closed { context?.close(promise: nil) }
+        switch state {
+        case .dialling: dialFailed("the handshake was not over in time", timedOut: true)
+        case .idle: lost(.resetBeforeHead)
+        case .closed: context?.close(promise: nil)
+        case .awaitingHead, .readingBody, .tunnelling: break
+        }
     }
 
     // MARK: The response
