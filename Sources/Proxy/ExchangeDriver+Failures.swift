@@ -13,12 +13,17 @@ extension ExchangeDriver {
         case .retry:
             countRetry()
             chooseEndpoint(avoiding: pool)
-        case .answer:
-            answer(fault)
-            connection?.resume()
+        case .answer: answerFailure(fault)
         case .abort: abort(fault)
         case .none: break
         }
+    }
+
+    /// No try is left, or none is allowed.
+    func answerFailure(_ fault: Fault) {
+        if exchange.attempts > 1 { record.flags.insert(.upstreamRetriesExhausted) }
+        answer(fault)
+        connection?.resume()
     }
 
     /// The client's connection is gone.

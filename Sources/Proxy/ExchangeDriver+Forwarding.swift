@@ -38,9 +38,7 @@ extension ExchangeDriver {
         case .retry:
             countRetry()
             chooseEndpoint(avoiding: pool)
-        case .answer:
-            answer(fault)
-            connection?.resume()
+        case .answer: answerFailure(fault)
         case .abort, .none: break
         }
     }
@@ -55,6 +53,7 @@ extension ExchangeDriver {
         exchange.connectionReady()
         let now = worker.now
         record.forwarded = now
+        record.dialled = upstream.servedCount == 0 ? max(upstream.dialStarted, record.queued ?? now) : nil
         record.upstreamAddress = upstream.endpoint.name
         let facts = ForwardedFacts(
             forwardedFor: connection.client.addressText(head, bytes.readableBytesUInt8Span), isSecure: connection.client.isSecure,

@@ -10,7 +10,6 @@ extension ExchangeDriver {
         let isWebSocket = response.upgrade.map { ("websocket" as StaticString).spellsIgnoringCase(span.extracting($0.range)) } ?? false
         tunnel = Tunnel(isWebSocket: isWebSocket)
         record.isWebSocket = isWebSocket
-        worker.counters.tunnels &+= 1
         worker.openTunnels += 1
         ResponseFields.writeSwitch(response, span, requestID: record.requestText, setCookies: setCookies, into: &worker.headWriter)
         connection.writeHead(worker.headWriter.bytes)

@@ -141,6 +141,7 @@ final class ExchangeDriver {
         isContinued = false
         record = ExchangeRecord()
         record.started = startedAt
+        record.begun = worker.now
         record.requestID = worker.requestIDs.next(at: worker.wallTime)
         record.requestText = record.requestID.text
         record.trace = worker.traces.begin()
@@ -159,6 +160,7 @@ final class ExchangeDriver {
         forgetTunnel()
         releaseCompressor()
         unbindStream()
+        if worker.isDraining { record.flags.insert(.draining) }
         guard let connection else { return }
         record.ended = .now()
         countEnd()

@@ -16,7 +16,11 @@ struct ExchangeRecord {
     var host: [UInt8] = []
     var userAgent: [UInt8]?
     var started = NIODeadline.uptimeNanoseconds(0)
+    /// Its head was whole.
+    var begun = NIODeadline.uptimeNanoseconds(0)
     var queued: NIODeadline?
+    /// When the connection that took it upstream was begun for it.
+    var dialled: NIODeadline?
     var forwarded: NIODeadline?
     var responded: NIODeadline?
     var ended: NIODeadline?
@@ -68,7 +72,8 @@ struct ExchangeRecord {
         entry.timeToFirstByte = duration(from: started, to: responded)
         if attempts > 0 {
             entry.phases = AccessLogEntry.Phases(
-                auth: duration(from: started, to: queued), connect: duration(from: queued, to: forwarded), upstream: duration(from: forwarded, to: responded))
+                tls: client.takeHandshake().map { LogDuration(nanoseconds: $0.nanoseconds) }, headers: begun == started ? nil : duration(from: started, to: begun), auth: duration(from: begun, to: queued),
+                queue: duration(from: queued, to: dialled ?? forwarded), connect: duration(from: dialled, to: forwarded), upstream: duration(from: forwarded, to: responded))
             entry.attempts = attempts
             entry.upstreamStatus = upstreamStatus
             if let upstream { entry.upstream = .text(upstream.name) }

@@ -33,7 +33,6 @@ package enum Fault: Error, Equatable, Sendable {
     // The operator's word.
     case responds(Int)
     // Ours.
-    case draining
     case gateway(String)
 
     /// The status of RFC 9110 §15 that the client sees. Profile `metaflow`: what may pass is 503, the one status that the Metaflow client retries.
@@ -53,7 +52,7 @@ package enum Fault: Error, Equatable, Sendable {
         case .credentialMissing: 401
         case .connectFailed, .resetBeforeHead, .responseMalformed: profile == .metaflow ? 503 : 502
         case .connectTimeout, .responseTimeout: profile == .metaflow ? 503 : 504
-        case .noEndpoint, .overloaded, .draining: 503
+        case .noEndpoint, .overloaded: 503
         case .responds(let status): status
         case .gateway: 500
         }
@@ -82,7 +81,6 @@ package enum Fault: Error, Equatable, Sendable {
         case .responseTimeout: .upstreamTimeout
         case .responseMalformed: .upstreamReset
         case .responds: []
-        case .draining: .draining
         case .gateway: .localReset
         }
     }
@@ -113,7 +111,6 @@ package enum Fault: Error, Equatable, Sendable {
         case .responseTimeout: "upstream_response_timeout"
         case .responseMalformed(let error): error.rawValue
         case .responds: "configured_response"
-        case .draining: "gateway_draining"
         case .gateway: "internal_error"
         }
     }
@@ -158,7 +155,6 @@ package enum Fault: Error, Equatable, Sendable {
         case .responseTimeout: "The service behind this path did not answer in time. Try again."
         case .responseMalformed: "The service behind this path gave an answer that is not valid HTTP."
         case .responds(let status): status == 404 ? "Nothing is served under this path." : "Nothing is behind this path: its operators have the gateway answer it with \(status)."
-        case .draining: "This gateway instance is being replaced. Try again; another one will answer."
         case .gateway: "The gateway made a mistake. Try again, and report the request id if it happens again."
         }
     }
@@ -166,7 +162,7 @@ package enum Fault: Error, Equatable, Sendable {
     /// The connection's framing can no longer be trusted, or the peer is too slow to keep it.
     package var closesConnection: Bool {
         switch self {
-        case .malformed, .body, .headTimeout, .bodyTimeout, .draining, .gateway, .misdirected: true
+        case .malformed, .body, .headTimeout, .bodyTimeout, .gateway, .misdirected: true
         default: false
         }
     }

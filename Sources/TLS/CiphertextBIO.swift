@@ -11,8 +11,6 @@ internal import COpenSSL
     var outputCount = 0
     /// What found no room in `output`: handshake flights, alerts, key updates.
     var overflow: [UInt8] = []
-    /// The peer's side of the connection has ended, so that a read means the end and not "later".
-    var isInputClosed = false
 }
 
 /// A BIO over ``CiphertextBuffers``: it never blocks and never fails to write.
@@ -38,7 +36,6 @@ enum CiphertextBIO {
         unsafe shim_BIO_clear_retry_flags(bio)
         let available = unsafe min(buffers.pointee.inputCount, Int(count))
         guard available > 0, let input = unsafe buffers.pointee.input else {
-            if unsafe buffers.pointee.isInputClosed { return 0 }
             unsafe shim_BIO_set_retry_read(bio)
             return -1
         }

@@ -77,9 +77,6 @@ package import GatewayTerms
         unsafe buffers.pointee.inputCount = 0
     }
 
-    /// The peer has sent its last byte.
-    package mutating func inputClosed() { unsafe buffers.pointee.isInputClosed = true }
-
     package mutating func handshake() throws(TLSError) -> Progress {
         let result = unsafe SSL_do_handshake(ssl)
         if result == 1 { return .complete }

@@ -9,6 +9,7 @@ import pytest
 from conftest import POOL, PROXY
 from gateway import eventually
 from provider import minted_tokens, signed
+from upstream import Upstream
 from wire import Cut
 
 REQUEST = {"v", "ts", "kind", "request_id", "listener", "flags", "bytes_in", "bytes_out", "duration_ms", "client_ip", "config_version", "status"}
@@ -33,6 +34,27 @@ def test_a_served_request_has_all_its_fields_in_a_fixed_order(gateway, bearer, p
     assert (entry["sni"], entry["tls_version"]) == ("localhost", "TLSv1.3")
     assert entry["user_agent"] == 'agent/1 "quoted"'
     assert entry["auth"]["client"] in ("command-line", f"{POOL}-command-line")
+
+
+def test_the_phases_tell_where_the_time_went(start, surroundings):
+    """Each where the request met it: a handshake is the first request's, a dial that of who waited for it, a head only where it came in parts."""
+    own = Upstream()
+    try:
+        gateway = start(surroundings.configuration(upstreams={"main": {"endpoints": [own.address]}}, event_loops=1))
+        with gateway.client() as first, gateway.client() as second:
+            answers = [first.ask("GET", "/x"), first.ask("GET", "/x")]
+            second.send(b"GET /x HTTP/1.1\r\nHo")
+            # The one loop has read that part when it answers what came later.
+            answers.append(first.ask("GET", "/x"))
+            second.send(b"st: localhost\r\n\r\n")
+            answers.append(second.response())
+        phases = [gateway.entry(answer.get("x-request-id"))["phases"] for answer in answers]
+        assert [list(each) for each in phases] == [
+            ["tls", "auth", "queue", "connect", "upstream"], ["auth", "queue", "upstream"], ["auth", "queue", "upstream"], ["tls", "headers", "auth", "queue", "upstream"],
+        ]
+        assert all(each["upstream"] > 0 for each in phases) and phases[0]["tls"] > 0 and phases[0]["connect"] > 0 and phases[3]["headers"] > 0
+    finally:
+        own.close()
 
 
 def test_the_time_is_utc_with_milliseconds(gateway, path):
@@ -142,6 +164,9 @@ def test_no_secret_stands_in_what_the_process_shows_of_itself(gateway, provider,
 
     with Client(gateway.port("admin.metrics_address")) as client:
         assert token.rpartition(".")[2].encode() not in client.ask("GET", "/metrics").body
+    for target in ("/status", "/routes", "/upstreams", "/certificates", "/key-sets", "/configuration", "/reloads", "/loglevel"):
+        answer = gateway.admin("GET", target)
+        assert answer.status == 200 and token.rpartition(".")[2].encode() not in answer.body, target
 
 
 # --- Where it goes

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from gateway import eventually
 from upstream import Upstream, raw
 from wire import Cut
 
@@ -133,15 +134,16 @@ def test_a_request_lost_on_a_reused_connection_is_sent_again_only_where_that_is_
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "GET"])
-def test_a_request_that_a_fresh_connection_lost_is_never_sent_again(gateway, upstream, path, method):
+def test_a_request_that_a_fresh_connection_lost_is_never_sent_again(start, surroundings, method):
     """Two runs would be created: only the client knows whether that is right."""
-    target = "/faults" + path
-    upstream.script[target] = closes
-    with gateway.client() as client:
-        # A connection of its own: the pooled ones of other tests would be reused.
-        response = client.ask(method, target, [("X-Fresh", "1")], body=b"{}" if method != "GET" else None)
-        assert response.status == 503
-    assert len(upstream.seen(target)) <= (1 if method != "GET" else 3)
+    other = Upstream()
+    try:
+        other.default = closes
+        gateway = start(surroundings.configuration(upstreams={"main": {"endpoints": [other.address], "failures": "metaflow"}}, event_loops=1))
+        assert gateway.ask(method, "/lost", body=b"{}" if method != "GET" else None).status == 503
+        assert len(other.received) == 1
+    finally:
+        other.close()
 
 
 def test_another_endpoint_is_tried_when_one_refuses_connections(start, surroundings, upstream, path, refusing_port):
@@ -151,6 +153,19 @@ def test_another_endpoint_is_tried_when_one_refuses_connections(start, surroundi
         for number in range(6):
             assert client.ask("POST", f"{path}/other/{number}", body=b"x").status == 200
             assert len(upstream.seen(f"{path}/other/{number}")) == 1
+
+
+def test_the_log_says_that_a_retry_failed_too(start, surroundings, refusing_port):
+    import socket
+
+    with socket.socket() as sock:
+        # Bound, and not listening.
+        sock.bind(("127.0.0.1", 0))
+        endpoints = [f"http://127.0.0.1:{port}" for port in (refusing_port, sock.getsockname()[1])]
+        gateway = start(surroundings.configuration(upstreams={"main": {"endpoints": endpoints}}))
+        response = gateway.ask("GET", "/x")
+        entry = gateway.entry(response.get("x-request-id"))
+        assert (response.status, entry["attempts"], entry["flags"]) == (502, 3, ["UF", "URX"])
 
 
 @pytest.mark.parametrize("says_goodbye", [True, False])
@@ -246,6 +261,21 @@ def test_a_connection_that_is_never_accepted_is_a_connect_timeout(start, surroun
         assert (response.status, response.json()["code"]) == (503, "upstream_connect_timeout")
         for filler in fillers:
             filler.close()
+
+
+def test_a_handshake_that_is_never_answered_is_a_connect_timeout_each_time(start, surroundings, authority):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as sock:
+        # The system accepts, and nobody says anything.
+        silent = {"endpoints": [f"https://127.0.0.1:{sock.getsockname()[1]}"], "ca_file": str(authority.path), "connect_timeout": "200ms", "failures": "metaflow"}
+        gateway = start(surroundings.configuration(upstreams={"main": silent}, event_loops=1))
+        for _ in range(2):
+            response = gateway.ask("GET", "/x")
+            assert (response.status, response.json()["code"]) == (503, "upstream_connect_timeout")
+        # What was given up is gone from the pool, and closed: the next request does not wait for it.
+        active = f'gw_upstream_connections{{stage="first",upstream="main",endpoint="127.0.0.1:{sock.getsockname()[1]}",state="active"}}'
+        eventually(lambda: gateway.metrics()[active] == 0, "no dial to be left")
 
 
 def test_upstream_connections_are_pooled_and_reused(start, surroundings):

@@ -31,10 +31,10 @@ struct SurfaceTests {
         #expect(FormFields(parsing: text) == FormFields(pairs.map { (name: $0.0, value: $0.1) }))
     }
 
-    @Test("A form that was written reads the same", arguments: ["s t&te", "é€😀", "a=b+c%20", "~-._", ""])
+    @Test("A form that was written reads the same", arguments: ["s t&te", "é€😀", "a=b+c%20", "~-._"])
     func roundTrip(value: String) {
         let form = FormFields([(name: value, value: value)])
-        #expect(FormFields(parsing: form.encoded) == form || value.isEmpty)
+        #expect(FormFields(parsing: form.encoded) == form)
     }
 
     @Test("A name that is given twice is told") func repeated() {

@@ -11,7 +11,7 @@ struct BoundStreamsTests {
     static func identity(_ subject: String, token: String) -> Identity {
         Identity(
             subject: subject, username: nil, email: nil, groups: [], client: "c", clientName: "c", issuer: "i", scopes: [], tokenUse: .id, expiresAt: moment(100),
-            issuedAt: moment(0), keyID: "", tokenID: token, originTokenID: nil, forwardedGroups: nil)
+            begunAt: moment(0), keyID: "", tokenID: token, originTokenID: nil, forwardedGroups: nil)
     }
 
     final class Nobody: TimedConnection {

@@ -10,7 +10,7 @@ struct FaultTests {
     /// Every fault that may pass.
     private static let passing: [Fault] = [
         .noEndpoint, .connectFailed("refused"), .connectTimeout, .overloaded, .resetBeforeHead, .responseTimeout, .responseMalformed(.statusLineMalformed),
-        .draining, .bearer(.undecidable(.noKeySet)), .bearer(.undecidable(.refetchThrottled)), .bearer(.undecidable(.refetchFailed)),
+        .bearer(.undecidable(.noKeySet)), .bearer(.undecidable(.refetchThrottled)), .bearer(.undecidable(.refetchFailed)),
     ]
 
     @Test("Whatever may pass is 503 with Retry-After for the Metaflow client, the one status that it retries", arguments: passing)
@@ -34,7 +34,7 @@ struct FaultTests {
 
     @Test("A browser is told which side failed", arguments: [
         (Fault.connectFailed("refused"), 502), (.resetBeforeHead, 502), (.responseMalformed(.statusInvalid), 502), (.connectTimeout, 504), (.responseTimeout, 504),
-        (.noEndpoint, 503), (.overloaded, 503), (.draining, 503),
+        (.noEndpoint, 503), (.overloaded, 503),
     ] as [(Fault, Int)])
     func browser(fault: Fault, status: Int) {
         #expect(fault.status(.browser) == status)
@@ -42,7 +42,7 @@ struct FaultTests {
 
     @Test("Framing that cannot be trusted ends the connection, an ordinary refusal does not")
     func closes() {
-        for fault in [Fault.malformed(.bareLineFeed), .body(.chunkSizeInvalid), .headTimeout, .bodyTimeout, .draining, .misdirected] { #expect(fault.closesConnection) }
+        for fault in [Fault.malformed(.bareLineFeed), .body(.chunkSizeInvalid), .headTimeout, .bodyTimeout, .misdirected] { #expect(fault.closesConnection) }
         for fault in [Fault.noRoute, .bearer(.missing), .noEndpoint, .pathNotCanonical, .responds(404)] { #expect(!fault.closesConnection) }
     }
 

@@ -50,7 +50,7 @@ enum ReplayVerdict: Equatable {
     ]
     /// What failed then and need not fail again.
     private static let ofTheMoment: Set<String> = [
-        "request_body_timeout", "origin_refused", "token_undecidable", "no_healthy_upstream", "upstream_overloaded", "gateway_draining", "internal_error",
+        "request_body_timeout", "origin_refused", "token_undecidable", "no_healthy_upstream", "upstream_overloaded", "internal_error",
     ]
 
     private enum Admission { case passes, refused(String), unknown(String) }

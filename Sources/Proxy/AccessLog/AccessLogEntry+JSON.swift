@@ -6,7 +6,7 @@ extension JSONLineWriter {
         begin()
         member(#""ts":"#, entry.time)
         member(#""v":"#, 1)
-        member(#""kind":"#, quoted: entry.kind.quoted)
+        member(#""kind":"#, quoted: #""access""#)
         member(#""request_id":"#, entry.requestID)
         if let trace = entry.trace {
             member(#""trace_id":"#, hexadecimal: trace.traceHigh, trace.traceLow)
@@ -114,17 +114,6 @@ package struct LogMembers: Sendable {
         writer.begin()
         writer.write(authentication)
         bytes = Array(writer.bytes.dropFirst())
-    }
-}
-
-extension AccessLogEntry.Kind {
-    fileprivate var quoted: StaticString {
-        switch self {
-        case .access: #""access""#
-        case .auth: #""auth""#
-        case .reload: #""reload""#
-        case .health: #""health""#
-        }
     }
 }
 

@@ -7,8 +7,6 @@ package import GatewayTerms
 /// end in `…`, so that no client decides how long a line is.
 package struct AccessLogEntry: Sendable {
     /// What the line tells about.
-    package enum Kind: UInt8, Sendable, CaseIterable { case access, auth, reload, health }
-
     /// How the client spoke.
     package enum ProtocolVersion: UInt8, Sendable, CaseIterable { case http1_0, http1_1, http2, websocket }
 
@@ -54,7 +52,6 @@ package struct AccessLogEntry: Sendable {
 
     /// When the exchange ended.
     package var time: WallTime
-    package var kind: Kind
     package var requestID: RequestID
     /// W3C trace-id and parent-id (E4).
     package var trace: TraceReference?
@@ -103,8 +100,8 @@ package struct AccessLogEntry: Sendable {
     /// In place of `authentication`.
     package var preparedAuthentication: LogMembers?
 
-    package init(time: WallTime, kind: Kind = .access, requestID: RequestID) {
-        (self.time, self.kind, self.requestID) = (time, kind, requestID)
+    package init(time: WallTime, requestID: RequestID) {
+        (self.time, self.requestID) = (time, requestID)
     }
 
     /// Longest path that is written, in bytes: the longest that is read.

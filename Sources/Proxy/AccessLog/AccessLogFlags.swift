@@ -5,13 +5,12 @@
 /// | NR | no route matched | RL | local rate limit |
 /// | UH | no healthy endpoint | UAEX | refused by authentication or authorisation |
 /// | UF | connecting upstream failed | SI | stream idle timeout |
-/// | UO | overflow: a pool's or queue's limit | OM | overload: the gateway shed it |
-/// | UC | upstream closed the connection | DPE | downstream protocol error |
-/// | UR | upstream reset the stream | SX | login session absent, broken or ended |
-/// | URX | retries used up | JW | token refused |
-/// | UT | upstream answered too late | CB | path refused by canonicalisation |
-/// | DC | downstream left | DR | answered while draining |
-/// | DT | the exchange's own time was up | LR | reset by the gateway |
+/// | UO | overflow: a pool's or queue's limit | DPE | downstream protocol error |
+/// | UC | upstream closed the connection | SX | login session absent, broken or ended |
+/// | UR | upstream reset the stream | JW | token refused |
+/// | URX | a retry failed too | CB | path refused by canonicalisation |
+/// | UT | upstream answered too late | DR | answered while draining |
+/// | DC | downstream left | LR | reset by the gateway |
 package struct AccessLogFlags: OptionSet, Sendable, Hashable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -25,20 +24,18 @@ package struct AccessLogFlags: OptionSet, Sendable, Hashable {
     package static let upstreamRetriesExhausted = AccessLogFlags(rawValue: 1 << 6)
     package static let upstreamTimeout = AccessLogFlags(rawValue: 1 << 7)
     package static let downstreamClosed = AccessLogFlags(rawValue: 1 << 8)
-    package static let durationTimeout = AccessLogFlags(rawValue: 1 << 9)
-    package static let localReset = AccessLogFlags(rawValue: 1 << 10)
-    package static let rateLimited = AccessLogFlags(rawValue: 1 << 11)
-    package static let unauthorized = AccessLogFlags(rawValue: 1 << 12)
-    package static let streamIdle = AccessLogFlags(rawValue: 1 << 13)
-    package static let overload = AccessLogFlags(rawValue: 1 << 14)
-    package static let downstreamProtocolError = AccessLogFlags(rawValue: 1 << 15)
-    package static let loginSession = AccessLogFlags(rawValue: 1 << 16)
-    package static let tokenRefused = AccessLogFlags(rawValue: 1 << 17)
-    package static let pathRefused = AccessLogFlags(rawValue: 1 << 18)
-    package static let draining = AccessLogFlags(rawValue: 1 << 19)
+    package static let localReset = AccessLogFlags(rawValue: 1 << 9)
+    package static let rateLimited = AccessLogFlags(rawValue: 1 << 10)
+    package static let unauthorized = AccessLogFlags(rawValue: 1 << 11)
+    package static let streamIdle = AccessLogFlags(rawValue: 1 << 12)
+    package static let downstreamProtocolError = AccessLogFlags(rawValue: 1 << 13)
+    package static let loginSession = AccessLogFlags(rawValue: 1 << 14)
+    package static let tokenRefused = AccessLogFlags(rawValue: 1 << 15)
+    package static let pathRefused = AccessLogFlags(rawValue: 1 << 16)
+    package static let draining = AccessLogFlags(rawValue: 1 << 17)
 
     /// How many flags there are; bits above it mean nothing and are not written.
-    package static let count = 20
+    package static let count = 18
 
     /// The bit number of the first flag; `nil` without one.
     package var first: Int? { rawValue == 0 ? nil : rawValue.trailingZeroBitCount }
@@ -58,16 +55,14 @@ package struct AccessLogFlags: OptionSet, Sendable, Hashable {
         case 6: #""URX""#
         case 7: #""UT""#
         case 8: #""DC""#
-        case 9: #""DT""#
-        case 10: #""LR""#
-        case 11: #""RL""#
-        case 12: #""UAEX""#
-        case 13: #""SI""#
-        case 14: #""OM""#
-        case 15: #""DPE""#
-        case 16: #""SX""#
-        case 17: #""JW""#
-        case 18: #""CB""#
+        case 9: #""LR""#
+        case 10: #""RL""#
+        case 11: #""UAEX""#
+        case 12: #""SI""#
+        case 13: #""DPE""#
+        case 14: #""SX""#
+        case 15: #""JW""#
+        case 16: #""CB""#
         default: #""DR""#
         }
     }

@@ -12,6 +12,8 @@ final class DownstreamClient {
     private var peerPort = 0
     private var proxyHeader: ProxyProtocolHeader?
     private var facts: TLSFacts?
+    /// How long it took, until the connection's first exchange is logged.
+    private var handshake: TimeAmount?
     private var name: String?
 
     init(rules: ListenerRules) { self.rules = rules }
@@ -41,14 +43,21 @@ final class DownstreamClient {
         learnWhetherTracesGoOn()
     }
 
-    func secured(_ facts: TLSFacts, snapshot: Snapshot) {
+    func secured(_ facts: TLSFacts, within handshake: TimeAmount, snapshot: Snapshot) {
         self.facts = facts
+        self.handshake = handshake
         if let name = facts.serverName {
             serverName = snapshot.stage(for: name).map { .stage(name: $0.name) } ?? .unknown
         }
     }
 
     // MARK: What it means
+
+    /// Of the connection's first exchange, to be told once.
+    func takeHandshake() -> TimeAmount? {
+        defer { handshake = nil }
+        return handshake
+    }
 
     /// The peer may say who its client is.
     private var peerIsTrusted: Bool {

@@ -39,6 +39,8 @@ final class DownstreamConnection: ChannelInboundHandler, RemovableChannelHandler
     private var isReading = true
     private var isProcessing = false
     private let opened = NIODeadline.now()
+    /// The client may begin to speak TLS, or HTTP.
+    private var greeted = NIODeadline.uptimeNanoseconds(0)
     private var requestCount = 0
     private var headStarted: NIODeadline?
     private var discarded = 0
@@ -102,6 +104,7 @@ final class DownstreamConnection: ChannelInboundHandler, RemovableChannelHandler
     }
 
     private func expectGreeting() {
+        greeted = worker.now
         expect(client.isSecure ? .handshake : .head, within: client.isSecure ? worker.snapshot.timeouts.handshake : worker.snapshot.timeouts.head)
     }
 
@@ -121,7 +124,7 @@ final class DownstreamConnection: ChannelInboundHandler, RemovableChannelHandler
     func handshakeCompleted(_ facts: TLSFacts) {
         handshakeIsOver()
         worker.counters.handshakes &+= 1
-        client.secured(facts, snapshot: worker.snapshot)
+        client.secured(facts, within: .now() - greeted, snapshot: worker.snapshot)
         if facts.applicationProtocol == "h2" { return becomeHTTP2() }
         expect(.head, within: worker.snapshot.timeouts.head)
     }

@@ -33,8 +33,7 @@ package struct Counters: Sendable {
     package var http2Failures: UInt64 = 0
     package var logLinesDropped: UInt64 = 0
     package var downstreamConnections = 0
-    /// WebSockets and other switches of protocols, since the start and now.
-    package var tunnels: UInt64 = 0
+    /// WebSockets and other switches of protocols that are open now.
     package var openTunnels = 0
 
     package init() {}
@@ -80,7 +79,6 @@ package struct Counters: Sendable {
         sum.http2Failures += right.http2Failures
         sum.logLinesDropped += right.logLinesDropped
         sum.downstreamConnections += right.downstreamConnections
-        sum.tunnels += right.tunnels
         sum.openTunnels += right.openTunnels
         return sum
     }

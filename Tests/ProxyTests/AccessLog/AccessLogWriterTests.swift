@@ -312,20 +312,4 @@ struct AccessLogWriterTests {
         #expect((5000...5001).contains(delivered + log.droppedLines))
         #expect(reports.all.contains { if case .dropped = $0 { true } else { false } })
     }
-
-    @Test("carries the lines of a loop's entries, numbered by their names")
-    func accessLog() async throws {
-        let folder = try TemporaryFolder()
-        let log = try writer(.file(path: folder.file("access.log")))
-        var loop = AccessLog(ring: log.rings[0])
-        for status in [200, 404] {
-            var entry = AccessLogEntry(time: WallTime(milliseconds: 1000), requestID: loop.nextRequestID(at: WallTime(milliseconds: 1000)))
-            entry.status = status
-            let isWritten = loop.record(entry)
-            #expect(isWritten)
-        }
-        log.stop()
-        let statuses = try folder.lines("access.log").map { try (JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])?["status"] as? Int }
-        #expect(statuses == [200, 404])
-    }
 }

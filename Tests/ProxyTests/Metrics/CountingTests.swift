@@ -1,3 +1,4 @@
+import Authentication
 import GatewayTerms
 import Testing
 
@@ -52,6 +53,15 @@ struct CountingTests {
         #expect(AuthenticationSeries.reason("token_expired") > 0)
         #expect(AuthenticationSeries.reason("a word that nobody knows") == AuthenticationSeries.reasons.count - 1)
         #expect(AuthenticationSeries.reason(nil) == 0)
+    }
+
+    @Test("Each code of a refusal is a word of the label", arguments: [
+        BearerRefusal.missing, .tooLarge(bytesMax: 1), .malformed(.notThreeParts), .wrongAlgorithm, .issuerUnknown, .issuerOfAnotherStage(stage: "a"), .unknownKey(keyID: "k"),
+        .badSignature, .expired(secondsAgo: 1), .notYetValid(secondsAhead: 1), .issuedInTheFuture(secondsAhead: 1), .wrongTokenUse(.id), .clientNotAllowed(client: "c"),
+        .audienceNotAllowed, .revoked(.subject), .scopeMissing(["s"], policy: "p"), .groupMissing(["g"], policy: "p"), .ruleDenied(rule: "r", policy: "p"), .undecidable(.noKeySet),
+    ])
+    func reasons(refusal: BearerRefusal) {
+        #expect(AuthenticationSeries.reasons.dropLast().contains(refusal.code))
     }
 
     @Test("A pair of names has the same number for ever, and the table of names has an end")
