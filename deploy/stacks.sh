@@ -8,9 +8,11 @@
 #   deploy/stacks.sh destroy STAGE --with-data --yes-the-data-of STAGE
 #                                            deletes the stack data too; bucket, database and key themselves remain even then
 #   --yes                                    asks nothing (for automation)
+#   --accept-weaker                          deploy and rebuild-compute: also a configuration that lets somebody through with less
 #
-# Needs: aws, jq, kubectl (kustomize 5 in it), helm, and credentials for the stage's account. STAGE is alpha, sandbox or prod;
-# its numbers are in deploy/cloudformation/parameters/STAGE.json.
+# Needs: aws, jq, kubectl (kustomize 5 in it), helm, openssl, and credentials for the stage's account; the first deploy also a built
+# metaflow-gateway (METAFLOW_GATEWAY, else the one on the path), with which later ones judge a changed configuration. STAGE is alpha,
+# sandbox or prod; its numbers are in deploy/cloudformation/parameters/STAGE.json.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -21,6 +23,7 @@ readonly order=(vpc data eks auth dns ingress)
 readonly compute=(eks ingress)
 readonly protected=(vpc data auth dns)
 readonly poll_seconds="${STACKS_POLL_SECONDS:-10}"
+readonly program="${METAFLOW_GATEWAY:-metaflow-gateway}"
 
 fail() { printf 'stacks.sh: %s\n' "$*" >&2; exit 1; }
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
@@ -230,12 +233,57 @@ HELP
     fail "push the image and run the same command again"
 }
 
+reach_cluster() { aws eks update-kubeconfig --region "$region" --name "$(output_of eks ClusterName)" --kubeconfig "$KUBECONFIG" > /dev/null; }
+
+# What a new pod accepted last lives in an emptyDir, so nothing measures what it starts with: a configuration that the running pods refuse
+# as weaker would be the next pod's. So it is held against the cluster's before it is applied, with stand-ins for the files that only a
+# pod has, which `check` wants to read. The wheel is left out of both.
+judge_configuration() {
+    local folder="$work/judged" live each file host answer=0
+    live="$(kubectl --namespace metaflow-gateway get configmap gateway-configuration --ignore-not-found --output json)" \
+        || fail "the cluster does not tell its configuration, so nothing says whether the new one is weaker; nothing was applied"
+    [[ -n $live ]] || return 0
+    if ! command -v "$program" > /dev/null; then
+        say "configuration: NOT held against the cluster's, there is no $program (name a built one in METAFLOW_GATEWAY)"
+        return 0
+    fi
+    rm -rf "$folder"
+    mkdir -p "$folder/new" "$folder/live" "$folder/etc/tls" "$folder/state"
+    cp "$here/kubernetes/base/gateway/gateway.yaml" "$folder/new/gateway.yaml"
+    cp "$here/../config/stages/$stage.yaml" "$folder/new/stage.yaml"
+    for each in gateway.yaml stage.yaml; do
+        jq -j --arg file "$each" '.data[$file] // empty' <<< "$live" > "$folder/live/$each"
+        for file in "$folder/new/$each" "$folder/live/$each"; do
+            sed -i.as-written -e "s#/etc/metaflow-gateway/#$folder/etc/#g; s#/var/lib/metaflow-gateway#$folder/state#g" -e 's/^  wheel: .*//' "$file"
+        done
+    done
+    host="$(jq -r .StageHost "$templates/parameters/$stage.json")"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 100 -subj "/CN=$host" -addext "subjectAltName=DNS:$host,DNS:*.$host" \
+        -keyout "$folder/etc/tls/tls.key" -out "$folder/etc/tls/tls.crt" 2> /dev/null
+    "$program" keys rotate --output - > "$folder/etc/login-keys.json" 2> /dev/null
+    mkdir "$folder/etc/revocation"
+    printf '{"version": 1, "entries": []}' > "$folder/etc/revocation/revocation.json"
+    printf 'stand-in' > "$folder/etc/$stage-client-secret"
+    "$program" check --config "$folder/new/gateway.yaml" --against "$folder/live/gateway.yaml" > "$folder/said" 2>&1 || answer=$?
+    sed -e "s#$folder/etc/#/etc/metaflow-gateway/#g; s#$folder/##g; s#new/stage\.yaml#config/stages/$stage.yaml#g" \
+        -e "s#new/gateway\.yaml#deploy/kubernetes/base/gateway/gateway.yaml#g; s#^#            #" "$folder/said"
+    if [[ $answer == 0 ]]; then
+        say "configuration: not weaker than the cluster's"
+    elif ! "$program" check --config "$folder/new/gateway.yaml" > /dev/null 2>&1; then
+        fail "the configuration has faults (above), for which a pod would refuse it too; nothing was applied"
+    elif [[ $accept_weaker == false ]]; then
+        fail "the configuration is weaker than the cluster's, or cannot be held against it (above). Approve it in its file, or add --accept-weaker; nothing was applied"
+    else
+        say "configuration: accepted although it is WEAKER than the cluster's; pods that run go on refusing it until they are replaced"
+    fi
+}
+
 secret_exists() { kubectl --namespace metaflow-gateway get secret "$1" > /dev/null 2>&1; }
 
 # Secrets go from their owner straight into the cluster, through a pipe; never through a file, an argument or the screen. Each is
 # held complete before the pipe begins: half a pipe would leave an empty secret behind, which the next run takes for a good one.
 make_secrets() {
-    local program="${METAFLOW_GATEWAY:-metaflow-gateway}" value
+    local value
     if ! secret_exists gateway-login-keys; then
         value="$key_ring"
         if [[ -n $value ]]; then
@@ -251,8 +299,15 @@ make_secrets() {
     fi
     # Operators edit it; a deploy never does.
     if ! kubectl --namespace metaflow-gateway get configmap gateway-revocation > /dev/null 2>&1; then
-        say "configmap gateway-revocation: nobody is locked out"
-        kubectl --namespace metaflow-gateway create configmap gateway-revocation '--from-literal=revocation.json={"version": 1, "entries": []}'
+        value="$revocation"
+        [[ -n $value ]] || value="$(saved_revocation)"
+        if [[ -n $value ]]; then
+            say "configmap gateway-revocation: who was locked out in the old cluster"
+            printf '%s\n' "$value" | kubectl --namespace metaflow-gateway create configmap gateway-revocation --from-file=revocation.json=/dev/stdin
+        else
+            say "configmap gateway-revocation: nobody is locked out"
+            kubectl --namespace metaflow-gateway create configmap gateway-revocation '--from-literal=revocation.json={"version": 1, "entries": []}'
+        fi
     fi
     say "secret $stage-browser-client: from Cognito"
     value="$(aws cognito-idp describe-user-pool-client --region "$region" --user-pool-id "$(output_of auth UserPoolId)" \
@@ -280,7 +335,8 @@ deploy_cluster() {
     local job
     say "cluster: rendering the manifests of $stage"
     render "$work"
-    aws eks update-kubeconfig --region "$region" --name "$(output_of eks ClusterName)" --kubeconfig "$KUBECONFIG" > /dev/null
+    reach_cluster
+    judge_configuration
     local -a apply=(kubectl apply --server-side --force-conflicts --field-manager=stacks)
     say "cluster: namespaces, definitions, what the charts need"
     only_kinds Namespace CustomResourceDefinition PriorityClass StorageClass SecretProviderClass ClusterRole ClusterRoleBinding < "$work/rendered.yaml" | "${apply[@]}" --filename -
@@ -311,10 +367,37 @@ key_ring=""
 remember_key_ring() {
     key_ring="$(kubectl --namespace metaflow-gateway get secret gateway-login-keys --output 'jsonpath={.data.login-keys\.json}' 2>/dev/null | base64 --decode)" || key_ring=""
 }
+# Who is locked out must not be let in by a rebuild, nor by one that ended too early: it waits in the bucket too, where the next deploy
+# finds it. A cluster that does not answer is not one in which nobody is locked out.
+revocation=""
+revocation_key=platform/gateway-revocation.json
+remember_revocation() {
+    local found address
+    address="s3://$(output_of data ArtifactBucket)/$revocation_key"
+    found="$(kubectl --namespace metaflow-gateway get configmap gateway-revocation --ignore-not-found --output json)" \
+        || fail "the cluster does not say who is locked out (configmap gateway-revocation); nothing was deleted"
+    if [[ -z $found ]]; then
+        say "locked out: the cluster has no configmap gateway-revocation; what $address holds, if anything, counts"
+        return 0
+    fi
+    revocation="$(jq -er '.data["revocation.json"] | select(fromjson | .entries | type == "array")' <<< "$found" 2> /dev/null)" \
+        || fail "revocation.json in the configmap gateway-revocation is not {\"version\": 1, \"entries\": […]}; mend it, nothing was deleted"
+    printf '%s\n' "$revocation" > "$work/gateway-revocation.json"
+    aws s3 cp --region "$region" --only-show-errors "$work/gateway-revocation.json" "$address"
+    say "locked out: saved to $address, entries: $(jq ".entries | length" <<< "$revocation")"
+}
+# What the last rebuild saved; nothing if there was none.
+saved_revocation() {
+    local bucket found
+    bucket="$(output_of data ArtifactBucket)" || exit 1
+    found="$(aws s3api list-objects-v2 --region "$region" --bucket "$bucket" --prefix "$revocation_key" --query 'Contents[0].Key' --output text)" || exit 1
+    [[ $found == "$revocation_key" ]] || return 0
+    aws s3 cp --region "$region" --only-show-errors "s3://$bucket/$revocation_key" "$work/gateway-revocation.json" > /dev/null || exit 1
+    cat "$work/gateway-revocation.json"
+}
 flows_address() { printf 's3://%s/platform/deployed-flows.json' "$(output_of data ArtifactBucket)"; }
 save_flows() {
     say "deployed flows: saving templates, schedules and sensors to $(flows_address)"
-    aws eks update-kubeconfig --region "$region" --name "$(output_of eks ClusterName)" --kubeconfig "$KUBECONFIG" > /dev/null
     kubectl --namespace metaflow-jobs get "$deployed_flows" --output json \
         | jq 'del(.metadata) | .items |= map(del(.status, .metadata.uid, .metadata.resourceVersion, .metadata.generation,
               .metadata.creationTimestamp, .metadata.managedFields, .metadata.ownerReferences))' > "$work/deployed-flows.json"
@@ -353,9 +436,12 @@ deploy() {
 rebuild_compute() {
     local each index
     check_image
+    reach_cluster
+    judge_configuration
     confirm "Delete and make anew the cluster of $stage? Steps that run now are lost; runs, artifacts and schedules are kept."
     save_flows
     remember_key_ring
+    remember_revocation
     for ((index = ${#compute[@]} - 1; index >= 0; index--)); do delete "${compute[index]}"; done
     for each in "${compute[@]}"; do apply "$each"; done
     deploy_cluster
@@ -385,10 +471,11 @@ destroy() {
 [[ $# -ge 2 ]] || { usage >&2; exit 2; }
 readonly command="$1" stage="$2"
 shift 2
-assume_yes=false with_data=false data_of=""
+assume_yes=false accept_weaker=false with_data=false data_of=""
 while [[ $# -gt 0 ]]; do
     case "$1" in
         --yes) assume_yes=true ;;
+        --accept-weaker) accept_weaker=true ;;
         --with-data) with_data=true ;;
         --yes-the-data-of) data_of="${2:-}"; shift ;;
         *) fail "unknown option $1; deploy/stacks.sh --help lists them" ;;
@@ -397,7 +484,8 @@ while [[ $# -gt 0 ]]; do
 done
 [[ $stage =~ ^(alpha|sandbox|prod)$ ]] || fail "there is no stage $stage; the stages are alpha, sandbox and prod"
 [[ $command == destroy || ($with_data == false && -z $data_of) ]] || fail "$command never touches data; leave --with-data away"
-for tool in aws jq kubectl helm; do command -v "$tool" > /dev/null || fail "$tool is missing; install it first"; done
+[[ $accept_weaker == false || $command == deploy || $command == rebuild-compute ]] || fail "$command applies no configuration; leave --accept-weaker away"
+for tool in aws jq kubectl helm openssl; do command -v "$tool" > /dev/null || fail "$tool is missing; install it first"; done
 region="$(jq -r .Region "$templates/parameters/$stage.json")"
 account="$(jq -r .Account "$templates/parameters/$stage.json")"
 tls_mode="$(jq -r .TlsMode "$templates/parameters/$stage.json")"

@@ -13,7 +13,7 @@ from pathlib import Path
 state_folder = Path(os.environ["STAND_IN"])
 name, arguments = Path(sys.argv[0]).name, sys.argv[1:]
 state_file = state_folder / "state.json"
-before = state_file.read_text() if state_file.exists() else '{"stacks": {}, "sets": {}, "secrets": [], "saved": null}'
+before = state_file.read_text() if state_file.exists() else '{"stacks": {}, "sets": {}, "secrets": [], "saved": {}}'
 state = json.loads(before)
 # Exports, imports, parameters and resources of each template: the test reads the templates once.
 graph = json.loads(Path(os.environ["GRAPH"]).read_text())
@@ -110,10 +110,13 @@ if name == "aws":
     if service == "s3":
         source, target = [each for each in arguments[2:] if each.startswith(("/", "s3://"))]
         if target.startswith("s3://"):
-            state["saved"] = Path(source).read_text()
+            state["saved"][target.rsplit("/", 1)[-1]] = Path(source).read_text()
         else:
-            Path(target).write_text(state["saved"])
+            Path(target).write_text(state["saved"][source.rsplit("/", 1)[-1]])
         answer()
+    if service == "s3api":
+        prefix = option("--prefix")
+        answer(prefix if prefix.rsplit("/", 1)[-1] in state["saved"] else "None")
     answer()
 
 read = "" if sys.stdin.isatty() or not ({"-", "/dev/stdin"} & {part.split("=")[-1] for part in arguments}) else sys.stdin.read()
@@ -128,6 +131,13 @@ if name == "kubectl":
     if "secret" in arguments and "create" in arguments:
         state["secrets"].append(arguments[arguments.index("generic") + 1])
         answer("kind: Secret" if "--dry-run=client" in arguments else "secret created")
+    if "configmap" in arguments and "get" in arguments and option("--output"):
+        kept = arguments[arguments.index("configmap") + 1]
+        if kept == os.environ.get("WITHOUT"):
+            refuse("Unable to connect to the server")
+        data = os.environ.get({"gateway-revocation": "REVOCATION", "gateway-configuration": "CONFIGURATION"}[kept])
+        # As --ignore-not-found has it: nothing is an answer too.
+        answer({"kind": "ConfigMap", "data": json.loads(data)} if data else None)
     if "configmap" in arguments and "get" in arguments:
         sys.exit(0 if arguments[-1] in state["secrets"] else 1)
     if "configmap" in arguments and "create" in arguments:

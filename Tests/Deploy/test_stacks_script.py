@@ -4,6 +4,7 @@ import base64
 import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,8 @@ import sys
 import pytest
 import yaml
 
-from kustomize import kubectl
-from templates import ROOT, STACKS, exports, first_revocation_file, imports, parameters, template
+from kustomize import kubectl, overlay
+from templates import ROOT, STACKS, STAGES, exports, first_revocation_file, imports, parameters, template
 
 SCRIPT = ROOT / "deploy" / "stacks.sh"
 HERE = ROOT / "Tests" / "Deploy"
@@ -243,7 +244,7 @@ def test_deployed_flows_leave_before_the_cluster_and_come_back(deployed):
     gone = index(lambda program, a: program == "aws" and "delete-stack" in a)
     back = index(lambda program, a: program == "kubectl" and a.endswith("deployed-flows.json") and "apply" in a)
     assert saved < gone < back
-    kept = json.loads(json.loads((deployed.folder / "state.json").read_text())["saved"])
+    kept = json.loads(json.loads((deployed.folder / "state.json").read_text())["saved"]["deployed-flows.json"])
     assert [each["metadata"] for each in kept["items"]] == [{"name": "nightly", "namespace": "metaflow-jobs"}, {"name": "promiseflow", "namespace": "metaflow-jobs"}]
     assert kept["items"][0]["spec"] == {"schedule": "0 6 * * *"} and "status" not in kept["items"][0]
     assert "2 saved" in done.stdout and "2 come back" in done.stdout
@@ -258,6 +259,156 @@ def test_browser_logins_outlive_a_rebuild(deployed):
     made = {each["arguments"][each["arguments"].index("generic") + 1]: each["read"] for each in deployed.calls("kubectl") if "generic" in each["arguments"]}
     assert made["gateway-login-keys"] == '{"keys": ["old"]}\n' and '"old"' not in done.stdout + done.stderr
     assert not deployed.calls("metaflow-gateway")
+
+
+LOCKED_OUT = '{"version": 1, "entries": [{"sub": "a1b2", "until": 4102444800, "reason": "left \'the\' team"}]}'
+
+
+def empty_cluster(platform):
+    """As a rebuild makes it: none of the objects that stacks.sh makes once."""
+    file = platform.folder / "state.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"secrets": []}))
+    platform.forget_calls()
+
+
+def locked_out(platform):
+    """What the script put into the cluster's gateway-revocation, which is made once or not at all."""
+    calls = [each for each in platform.calls("kubectl") if "create" in each["arguments"] and "gateway-revocation" in each["arguments"]]
+    assert len(calls) < 2
+    return [each["read"].strip() or each["arguments"][-1].removeprefix("--from-literal=revocation.json=") for each in calls]
+
+
+def test_who_is_locked_out_stays_so_over_a_rebuild(deployed):
+    empty_cluster(deployed)
+    done = deployed.run("rebuild-compute", "alpha", "--yes", REVOCATION=json.dumps({"revocation.json": LOCKED_OUT}))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert locked_out(deployed) == [LOCKED_OUT] and "gateway-revocation.json, entries: 1" in done.stdout and "nobody is locked out" not in done.stdout
+
+
+def test_who_is_locked_out_stays_so_when_the_rebuild_ends_between_the_two_clusters(deployed):
+    empty_cluster(deployed)
+    done = deployed.run("rebuild-compute", "alpha", "--yes", REFUSE="eks", REVOCATION=json.dumps({"revocation.json": LOCKED_OUT}))
+    assert done.returncode == 1 and locked_out(deployed) == []
+    again = deployed.run("deploy", "alpha", "--yes")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert locked_out(deployed) == [LOCKED_OUT]
+
+
+def test_a_cluster_without_the_list_takes_the_one_that_was_saved(deployed):
+    empty_cluster(deployed)
+    state = json.loads((deployed.folder / "state.json").read_text())
+    (deployed.folder / "state.json").write_text(json.dumps(state | {"saved": {"gateway-revocation.json": LOCKED_OUT}}))
+    done = deployed.run("rebuild-compute", "alpha", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert locked_out(deployed) == [LOCKED_OUT]
+
+
+@pytest.mark.parametrize("change, sentence", [
+    ({"WITHOUT": "gateway-revocation"}, "does not say who is locked out"),
+    ({"REVOCATION": json.dumps({"revocation.json": "{"})}, "mend it, nothing was deleted"),
+    ({"REVOCATION": json.dumps({})}, "mend it, nothing was deleted"),
+])
+def test_a_cluster_that_does_not_say_who_is_locked_out_is_not_deleted(deployed, change, sentence):
+    empty_cluster(deployed)
+    done = deployed.run("rebuild-compute", "alpha", "--yes", **change)
+    assert done.returncode == 1 and sentence in done.stderr
+    assert deployed.stacks("delete-stack") == [] and deployed.standing() == set(STACKS)
+
+
+def test_a_bucket_that_does_not_answer_lets_nobody_in(deployed):
+    empty_cluster(deployed)
+    done = deployed.run("deploy", "alpha", "--yes", WITHOUT="s3api")
+    assert done.returncode != 0 and locked_out(deployed) == []
+
+
+# ---- A configuration that is weaker ----------------------------------------------------------------------------------------------
+
+GATEWAY = os.environ.get("METAFLOW_GATEWAY")
+needs_gateway = pytest.mark.skipif(not GATEWAY, reason="METAFLOW_GATEWAY names no built gateway: stacks.sh was NOT tried with a weaker configuration")
+
+
+def live(change=lambda text: text):
+    """The cluster's ConfigMap, as if the stage's file had been this when it was applied."""
+    return {"CONFIGURATION": json.dumps({
+        "gateway.yaml": (ROOT / "deploy/kubernetes/base/gateway/gateway.yaml").read_text(), "stage.yaml": change((ROOT / "config/stages/alpha.yaml").read_text()),
+    })}
+
+
+def stricter(text):
+    changed = text.replace("  groups: [science]\n", "  groups: [owners]\n", 1)
+    assert changed != text
+    return changed
+
+
+def what_was_applied(platform):
+    return [each for each in platform.calls("kubectl") if each["arguments"][0] == "apply"]
+
+
+@needs_gateway
+@pytest.mark.parametrize("command", ["deploy", "rebuild-compute"])
+def test_a_configuration_weaker_than_the_cluster_s_is_not_applied(deployed, command):
+    deployed.forget_calls()
+    done = deployed.run(command, "alpha", "--yes", METAFLOW_GATEWAY=GATEWAY, **live(stricter))
+    assert done.returncode == 1 and "weaker than the cluster's" in done.stderr and "nothing was applied" in done.stderr
+    assert re.search(r'config/stages/alpha\.yaml:\d+:\d+: .* lets in group science too, .* approve: \["', done.stdout), "what becomes weaker, where, and what approves it"
+    assert not what_was_applied(deployed) and not deployed.calls("helm") and deployed.stacks("delete-stack") == []
+
+
+@needs_gateway
+def test_it_is_applied_when_it_is_accepted(deployed):
+    deployed.forget_calls()
+    done = deployed.run("deploy", "alpha", "--yes", "--accept-weaker", METAFLOW_GATEWAY=GATEWAY, **live(stricter))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "accepted although it is WEAKER" in done.stdout and what_was_applied(deployed)
+
+
+@needs_gateway
+def test_a_configuration_that_cannot_be_held_against_the_cluster_s_is_not_applied(deployed):
+    deployed.forget_calls()
+    done = deployed.run("deploy", "alpha", "--yes", METAFLOW_GATEWAY=GATEWAY, **live(lambda text: text + "setting_of_another_version: 1\n"))
+    assert done.returncode == 1 and "cannot be held against it" in done.stderr and not what_was_applied(deployed)
+    assert "live/stage.yaml" in done.stdout and "setting_of_another_version" in done.stdout
+
+
+@needs_gateway
+def test_a_configuration_that_is_not_weaker_is_applied_without_a_question(deployed):
+    deployed.forget_calls()
+    done = deployed.run("deploy", "alpha", "--yes", METAFLOW_GATEWAY=GATEWAY, **live())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "configuration: not weaker than the cluster's" in done.stdout and what_was_applied(deployed)
+
+
+def test_a_configuration_with_faults_is_not_applied(deployed):
+    deployed.forget_calls()
+    done = deployed.run("deploy", "alpha", "--yes", METAFLOW_GATEWAY=faulty_gateway(deployed), **live())
+    assert done.returncode == 1 and "has faults (above)" in done.stderr and not what_was_applied(deployed)
+
+
+def faulty_gateway(platform):
+    program = platform.folder / "faulty"
+    program.write_text('#!/bin/sh\n[ "$1" != check ] || { echo "new/stage.yaml:1:1: a fault"; exit 1; }\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_a_cluster_that_does_not_tell_its_configuration_gets_no_other(deployed):
+    deployed.forget_calls()
+    done = deployed.run("deploy", "alpha", "--yes", WITHOUT="gateway-configuration")
+    assert done.returncode == 1 and "nothing was applied" in done.stderr and not what_was_applied(deployed)
+
+
+def test_without_the_program_the_deploy_says_that_it_judged_nothing(deployed):
+    deployed.forget_calls()
+    done = deployed.run("deploy", "alpha", "--yes", METAFLOW_GATEWAY="/nowhere/metaflow-gateway", **live())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "NOT held against the cluster's" in done.stdout
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_is_judged_is_what_is_rendered(stage):
+    """stacks.sh reads the two files themselves: no patch of an overlay may change them on the way."""
+    data = overlay(stage).one("ConfigMap", "gateway-configuration")["data"]
+    assert data == {"gateway.yaml": (ROOT / "deploy/kubernetes/base/gateway/gateway.yaml").read_text(), "stage.yaml": (ROOT / f"config/stages/{stage}.yaml").read_text()}
 
 
 def test_a_cluster_whose_image_is_gone_is_not_deleted(deployed):
@@ -318,6 +469,7 @@ def test_protection_is_lifted_only_from_what_is_deleted(deployed):
     (["deploy", "alpha", "--with-data"], "never touches data"),
     (["rebuild-compute", "alpha", "--with-data", "--yes-the-data-of", "alpha"], "never touches data"),
     (["deploy", "alpha", "--force"], "unknown option --force"),
+    (["destroy", "alpha", "--accept-weaker"], "applies no configuration"),
     (["deploy"], "deploy/stacks.sh plan STAGE"),
     (["explode", "alpha"], "deploy/stacks.sh plan STAGE"),
 ])
