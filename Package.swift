@@ -22,10 +22,7 @@ func nio(_ products: String...) -> [Target.Dependency] {
 }
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let lifecycle: [Target.Dependency] = [
-    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-    .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-]
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 
 /// FUZZ=1 adds the fuzz targets, and coverage for what they fuzz: FUZZ=1 swift build -c release --scratch-path .build/fuzz
@@ -72,7 +69,7 @@ let package = Package(
         // The leaf: value types that all modules speak.
         core("GatewayTerms"),
         // The core: decides; no sockets, clocks, randomness or tasks.
-        core("GatewayConfiguration", ["GatewayTerms", "Yams"]),
+        core("GatewayConfiguration", ["GatewayTerms", "Yams"], unsafe: true),
         core("HTTPWire", ["GatewayTerms"], unsafe: true),
         core("HTTP2", ["CNghttp2"], unsafe: true),
         core("Compression", ["CZlib"], unsafe: true),
@@ -82,12 +79,12 @@ let package = Package(
         core("Authentication", ["GatewayTerms", "COpenSSL", "CJWT"], unsafe: true),
         core("TLS", ["GatewayTerms", "COpenSSL"], unsafe: true),
         // The shell: acts.
-        core("Proxy", ["HTTPWire", "HTTP2", "Compression", "Routing", "Authentication", "CommandLineAPI", "TLS", "GatewayTerms", collections, logging]
+        core("Proxy", ["HTTPWire", "HTTP2", "Compression", "Routing", "Authentication", "CommandLineAPI", "TLS", "GatewayTerms", collections]
             + nio("NIOCore", "NIOPosix"), unsafe: true),
         core("ControlPlane", ["ConfigurationJudgement", "Proxy", "HTTPWire", "Routing", "Authentication", "CommandLineAPI", "TLS", "GatewayConfiguration", "GatewayTerms", "CCurl", "COpenSSL", logging]
             + nio("NIOCore", "NIOPosix"), unsafe: true),
         .executableTarget(name: "metaflow-gateway", dependencies: ["ControlPlane", "ConfigurationJudgement", "Proxy", "Authentication", "GatewayConfiguration", "GatewayTerms", arguments, logging]
-            + lifecycle, path: "Sources/MetaflowGateway", swiftSettings: strict),
+            + [signals], path: "Sources/MetaflowGateway", swiftSettings: strictMemory),
         .executableTarget(name: "metaflow-local-platform", dependencies: [
             "GatewayTerms", "CJWT", "COpenSSL", arguments, logging,
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "GRDB", package: "GRDB.swift"),

@@ -73,13 +73,13 @@ enum RingFile {
     enum Reading { case bytes([UInt8]), absent, unreadable(String) }
 
     static func read(_ path: String) -> Reading {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return errno == ENOENT ? .absent : .unreadable(SystemError.text(errno)) }
         defer { close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: KeyRing.documentBytesMax + 1)
         var count = 0
         while count < bytes.count {
-            let read = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + count, $0.count - count) }
+            let read = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress! + count, $0.count - count) }
             guard read >= 0 else { return .unreadable(SystemError.text(errno)) }
             if read == 0 { break }
             count += read
@@ -99,10 +99,10 @@ enum RingFile {
     }
 
     private static func put(_ bytes: Span<UInt8>, _ descriptor: Int32) -> Bool {
-        bytes.withUnsafeBytes { bytes in
+        unsafe bytes.withUnsafeBytes { bytes in
             var offset = 0
             while offset < bytes.count {
-                let count = Glibc.write(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
+                let count = unsafe Glibc.write(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
                 guard count > 0 else { return false }
                 offset += count
             }

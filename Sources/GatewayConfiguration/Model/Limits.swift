@@ -19,7 +19,7 @@ extension Configuration {
         package var bodyBytes: ByteCount
         /// Client connections in all; a further one is closed at once.
         package var connections: Int
-        /// Handshakes in flight; a further one waits in the listen queue.
+        /// Handshakes in flight; a further one is closed at once.
         package var handshakes: Int
         /// Open at a time on one connection; a further one is refused (RFC 9113 §5.1.2).
         package var http2Streams: Int

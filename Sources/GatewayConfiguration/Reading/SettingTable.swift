@@ -86,7 +86,7 @@ package enum SettingTable {
         Setting("limits.target_bytes", .one(.bytes(ByteCount(256) ... .kibibytes(8))), .default("8KiB"), "The request target; over it, 414."),
         Setting("limits.body_bytes", .one(.bytes(.kibibytes(1) ... ByteCount(1 << 40))), .default("64MiB"), "A request body, where the route sets no limit of its own; over it, 413."),
         Setting("limits.connections", .one(.count(1...1_000_000, or: nil)), .default("20000"), "Client connections in all; one more is closed at once."),
-        Setting("limits.handshakes", .one(.count(1...65_536, or: nil)), .default("512"), "TLS handshakes at a time; one more waits in the listen queue."),
+        Setting("limits.handshakes", .one(.count(1...65_536, or: nil)), .default("512"), "TLS handshakes at a time, each event loop its share; one more is closed at once."),
         Setting("limits.http2_streams", .one(.count(1...1000, or: nil)), .default("100"), "Streams that an HTTP/2 client may have open at a time; one more is refused, and the client may send it again."),
         Setting("limits.requests_per_connection", .one(.count(1...1_000_000, or: "off")), .default("1000"), "Then the connection closes after the response, so that load spreads over replicas."),
         Setting("limits.connection_age", .one(.duration(.seconds(60) ... .seconds(7 * 86_400), or: "off")), .default("1h"), "Then the connection closes after the response, so that load spreads over replicas."),
@@ -187,11 +187,11 @@ package enum SettingTable {
         Setting("stage.upstreams.*.failures", .one(.word(Configuration.FailureProfile.allCases.map(\.rawValue))), .default("browser"), "What clients meet when it fails: metaflow is 503 with Retry-After, browser is 502, 503 and 504 pages."),
         Setting("stage.upstreams.*.balance", .either("round_robin, least_requests or { hash: … }"), .default("round_robin"), "Which endpoint gets a request."),
         Setting("stage.upstreams.*.balance.hash", .one(.word(["login_session", "client_address"])), .required, "The same one meets the same endpoint, for servers that keep state per instance."),
-        Setting("stage.upstreams.*.connect_timeout", .one(.duration(.milliseconds(10) ... .seconds(60), or: nil)), .default("2s"), "Until a connection stands."),
+        Setting("stage.upstreams.*.connect_timeout", .one(.duration(.milliseconds(10) ... .seconds(60), or: nil)), .default("2s"), "Until a connection stands, its TLS handshake included."),
         Setting("stage.upstreams.*.response_timeout", .one(.duration(.milliseconds(100) ... .seconds(3600), or: nil)), .default("60s"), "From the end of the request to the head of the response; a route's timeout overrides it."),
         Setting("stage.upstreams.*.idle_timeout", .one(.duration(.seconds(1) ... .seconds(3600), or: nil)), .default("50s"), "Closes a pooled connection that rested so long, before the server does it under a request."),
-        Setting("stage.upstreams.*.connections_max", .one(.count(1...65_535, or: nil)), .default("256"), "Connections to all its endpoints, over all event loops."),
-        Setting("stage.upstreams.*.pending_max", .one(.count(0...65_535, or: nil)), .default("512"), "Requests that wait for a connection; one more is a failure of overload."),
+        Setting("stage.upstreams.*.connections_max", .one(.count(1...65_535, or: nil)), .default("256"), "Connections to each of its endpoints, over all event loops."),
+        Setting("stage.upstreams.*.pending_max", .one(.count(0...65_535, or: nil)), .default("512"), "Requests that wait for a connection to one of them; one more is a failure of overload."),
         Setting("stage.upstreams.*.pending_timeout", .one(.duration(.milliseconds(10) ... .seconds(60), or: nil)), .default("1s"), "Waiting longer for a connection is a failure of overload."),
         Setting("stage.upstreams.*.keep_alive", .one(.boolean), .default("true"), "Keeps connections open between requests."),
     ]
@@ -233,6 +233,6 @@ package enum SettingTable {
         Setting("stage.command_line_api.identity_pool.region", .one(.region), .required, "The region of the identity pool."),
         Setting("stage.command_line_api.wheel", .one(.file), .optional("nobody can install the extension from here"), "The Metaflow extension, metaflow_gateway_extension-VERSION-py3-none-any.whl, of at most 16MiB; pip installs it from /cli."),
         Setting("stage.command_line_api.minimum_extension_version", .one(.version), .default("1.0.0"), "An older extension tells its user to upgrade."),
-        Setting("stage.command_line_api.requests_per_minute", .one(.count(1...1_000_000, or: "off")), .optional("300 where every listener knows its clients by client_address, else no limit"), "How many requests one client address may send, all at once if it likes; an IPv6 /64 counts as one address. Over it, 429."),
+        Setting("stage.command_line_api.requests_per_minute", .one(.count(1...1_000_000, or: "off")), .optional("300 where every listener knows its clients by client_address, else no limit"), "How many requests one client address may send, all at once if it likes, over as many connections as there are event loops: each loop counts its share. An IPv6 /64 counts as one address. Over it, 429."),
     ]
 }

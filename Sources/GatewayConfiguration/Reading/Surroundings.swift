@@ -41,7 +41,7 @@ package struct Surroundings: Sendable {
 
     /// The machine itself.
     package static let machine = Surroundings(read: readFile, fault: examineFile, environment: { name in
-        getenv(name).map { String(cString: $0) }
+        unsafe getenv(name).map { unsafe String(cString: $0) }
     })
 
     /// The machine's files, without those that they refer to: to compare a configuration where its secrets are not.
@@ -80,17 +80,17 @@ private func fileFault(_ code: Int32) -> Surroundings.FileFault {
     case ENOENT, ENOTDIR: .missing
     case EACCES, EPERM: .notAllowed
     case EISDIR: .notAFile
-    default: .other(String(cString: strerror(code)))
+    default: .other(unsafe String(cString: strerror(code)))
     }
 }
 
 /// Opens without blocking, so that a FIFO in a file's place is refused instead of waited for.
 private func openFile(_ path: String) -> Result<Int32, Surroundings.FileFault> {
     guard !path.utf8.contains(0) else { return .failure(.missing) }
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { return .failure(fileFault(errno)) }
     var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
         close(descriptor)
         return .failure(.notAFile)
     }
@@ -117,8 +117,8 @@ private func readFile(_ path: String, limit: Int) -> Result<[UInt8], Surrounding
             let room = min(65_536, limit + 1 - bytes.count)
             var received = 0
             var code: Int32 = 0
-            bytes += [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
-                received = Glibc.read(descriptor, buffer.baseAddress, room)
+            bytes += unsafe [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+                received = unsafe Glibc.read(descriptor, buffer.baseAddress, room)
                 code = errno
                 count = max(0, received)
             }

@@ -48,8 +48,8 @@ struct AdminClient {
         guard descriptor >= 0 else { throw .system(path, SystemError.text(errno)) }
         // A reload of a large configuration may take its time; nothing takes longer.
         var patience = timeval(tv_sec: 60, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        guard let result = SocketPath.withAddress(path, { Glibc.connect(descriptor, $0, $1) }) else {
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        guard let result = unsafe SocketPath.withAddress(path, { unsafe Glibc.connect(descriptor, $0, $1) }) else {
             close(descriptor)
             throw .pathTooLong(path)
         }
@@ -68,7 +68,7 @@ struct AdminClient {
     private func send(_ bytes: [UInt8], _ descriptor: Int32) throws(Fault) {
         var offset = 0
         while offset < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress! + offset, $0.count - offset, Int32(MSG_NOSIGNAL)) }
+            let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.send(descriptor, $0.baseAddress! + offset, $0.count - offset, Int32(MSG_NOSIGNAL)) }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw .system(path, SystemError.text(errno)) }
             offset += count
@@ -79,7 +79,7 @@ struct AdminClient {
         var bytes: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 65_536)
         while bytes.count <= Self.answerBytesMax {
-            let count = recv(descriptor, &part, part.count, 0)
+            let count = unsafe recv(descriptor, &part, part.count, 0)
             if count < 0, errno == EINTR { continue }
             if count < 0 { throw .system(path, errno == EAGAIN ? "the gateway has not answered for a minute" : SystemError.text(errno)) }
             if count == 0 { return bytes }

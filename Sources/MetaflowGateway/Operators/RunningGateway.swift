@@ -27,7 +27,7 @@ struct RunningGateway: ParsableArguments {
         if let socket { return socket }
         if let path = Configuration.adminSocket(in: config) { return path }
         guard case .failure(let diagnostics) = Configuration.load(path: config) else { throw .system(config, "has changed meanwhile") }
-        if !diagnostics.isUnreadable, config == ConfigurationOption.defaultPath, access(Self.defaultSocket, F_OK) == 0 {
+        if !diagnostics.isUnreadable, config == ConfigurationOption.defaultPath, unsafe access(Self.defaultSocket, F_OK) == 0 {
             StandardError.write("\(config): has faults (metaflow-gateway check shows them); \(Self.defaultSocket) is asked\n")
             return Self.defaultSocket
         }

@@ -55,7 +55,7 @@ private struct Screen {
         signal(SIGINT) { _ in
             // Cursor on, a new line: only calls that a signal handler may make.
             let farewell: [UInt8] = [0x1b, 0x5b, 0x3f, 0x32, 0x35, 0x68, 0x0a]
-            _ = farewell.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            _ = unsafe farewell.withUnsafeBytes { unsafe write(STDOUT_FILENO, $0.baseAddress, $0.count) }
             _exit(0)
         }
         put("\u{1b}[?25l\u{1b}[2J")
