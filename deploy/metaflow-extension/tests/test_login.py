@@ -157,6 +157,7 @@ def test_a_strangers_callback_does_not_end_the_login(stage: ScriptedStage) -> No
 
     person = ScriptedTerminal(browse=browse)
     assert main([stage.url], person.terminal()) == 0, person.text
+    person.wait_for_the_browser()
     assert pages == [400, 400, 400, 400, 400, 404, 404, 200]
     assert stage.redemptions == 1
 
@@ -170,6 +171,7 @@ def test_a_browsers_idle_connections_hold_nothing_up(stage: ScriptedStage) -> No
 
     person = ScriptedTerminal(browse=browse)
     assert main([stage.url], person.terminal()) == 0, person.text
+    person.wait_for_the_browser()
     for each in idle:
         each.close()
 
@@ -183,7 +185,9 @@ def test_the_page_has_nothing_that_could_leak_the_code(stage: ScriptedStage) -> 
         with urllib.request.urlopen(url) as answer:
             answers.append(dict(answer.headers))
 
-    assert main([stage.url], ScriptedTerminal(browse=browse).terminal()) == 0
+    person = ScriptedTerminal(browse=browse)
+    assert main([stage.url], person.terminal()) == 0
+    person.wait_for_the_browser()
     assert answers[0]["Referrer-Policy"] == "no-referrer" and answers[0]["Cache-Control"] == "no-store"
     assert answers[0]["Content-Security-Policy"].startswith("default-src 'none'")
 
@@ -207,7 +211,7 @@ def test_what_the_provider_reports_instead_of_a_code_is_told(stage: ScriptedStag
 
     sentence = refused(stage, person=ScriptedTerminal(browse=browse))
     assert words in sentence and "\x1b" not in sentence
-    assert finished.wait(10)
+    assert finished.wait(30)
     assert pages[0][0] == 400 and "The login failed" in pages[0][1] and words in pages[0][1]
 
 
@@ -225,7 +229,7 @@ def test_the_page_tells_when_the_code_could_not_be_redeemed(stage: ScriptedStage
         finished.set()
 
     assert "run the same command again" in refused(stage, person=ScriptedTerminal(browse=browse))
-    assert finished.wait(10)
+    assert finished.wait(30)
     assert pages[0][0] == 400 and "The login failed" in pages[0][1]
 
 
@@ -322,6 +326,14 @@ def test_tokens_are_never_used_for_another_stage_than_their_own(stage: ScriptedS
         sandbox.load_tokens()
 
 
+def test_logging_in_beside_a_login_that_stands_asks_the_person_again(stage: ScriptedStage) -> None:
+    """A provider that answers from its memory gives the time of the old login, which signing out everywhere has ended."""
+    prompts = [parse_qs(urlsplit(log_in(stage).opened[0]).query).get("prompt") for _ in range(2)]
+    assert main(["--logout"], ScriptedTerminal().terminal()) == 0
+    prompts.append(parse_qs(urlsplit(log_in(stage).opened[0]).query).get("prompt"))
+    assert prompts == [None, ["login"], None]
+
+
 def test_logging_in_again_needs_no_address(stage: ScriptedStage) -> None:
     log_in(stage)
     for arguments in ([], ["--profile", "alpha"]):
@@ -350,7 +362,7 @@ def test_a_new_login_waits_for_a_refresh_that_is_going_on(stage: ScriptedStage) 
     assert thread.is_alive() and profile.load_tokens() == before
     holder.stdin.close()
     holder.wait()
-    thread.join(10)
+    thread.join(30)
     assert codes == [0] and profile.load_tokens() != before
 
 
@@ -480,7 +492,7 @@ def test_the_installed_command_runs_and_reads_the_code_from_its_input(stage: Scr
         link = command.stderr.readline()
         assert link, "the command ended early"
     code = parse_qs(urlsplit(follow_by_hand(link.strip())).query)["code"][0]
-    _, rest = command.communicate(code + "\n", timeout=30)
+    _, rest = command.communicate(code + "\n", timeout=60)
     assert command.returncode == 0, rest
     assert "You are logged in to alpha as ada" in rest
 

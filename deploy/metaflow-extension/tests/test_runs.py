@@ -94,7 +94,7 @@ def has_begun(stage: ScriptedStage) -> bool:
 
 
 def test_a_parallel_run_outlives_its_tokens(stage: ScriptedStage, installed: Path, tmp_path: Path, flow: Path) -> None:
-    stage.access_seconds = 10.0
+    stage.access_seconds, stage.clock_skew = 10.0, 5.0
     log_in(stage)
     began = time.monotonic()
     output = finish(start(flow, installed, tmp_path, seconds=SECONDS, tasks=TASKS))
@@ -106,7 +106,7 @@ def test_a_parallel_run_outlives_its_tokens(stage: ScriptedStage, installed: Pat
 
 
 def test_a_run_outlives_twenty_seconds_without_the_provider(stage: ScriptedStage, installed: Path, tmp_path: Path, flow: Path) -> None:
-    stage.access_seconds = 10.0
+    stage.access_seconds, stage.clock_skew = 10.0, 5.0
     log_in(stage)
     run = start(flow, installed, tmp_path, seconds=SECONDS, tasks=TASKS)
     deadline = time.monotonic() + 60
@@ -123,6 +123,7 @@ def test_a_run_outlives_twenty_seconds_without_the_provider(stage: ScriptedStage
 def test_two_stages_at_once_do_not_mix(stage: ScriptedStage, second_stage: ScriptedStage, installed: Path, tmp_path: Path, flow: Path) -> None:
     """The second login happens in the middle of the first run, whose later tasks must stay where they began."""
     stage.access_seconds = second_stage.access_seconds = 10.0
+    stage.clock_skew = second_stage.clock_skew = 5.0
     log_in(stage)
     # Side by side: Metaflow keeps artifacts in the nearest .metaflow of the folders above, and both runs have the number 1.
     here, there = tmp_path / "here", tmp_path / "there"
@@ -156,10 +157,11 @@ def test_a_recorded_run_is_read_back_with_the_client(stage: ScriptedStage, insta
 @pytest.mark.parametrize(
     ("break_it", "sentence", "seconds_max"),
     [
-        ("dead", "has ended; run: metaflow-gateway-login", 20),
-        ("logged out", "You are not logged in to alpha; run: metaflow-gateway-login", 20),
-        ("netrc", "remove it, or export NETRC=/dev/null", 20),
-        ("down", "The login provider of alpha does not work at the moment", 60),
+        # Less than the 31 s for which Metaflow goes on trying; and what it tries five times is not waited for 120 s each.
+        ("dead", "has ended; run: metaflow-gateway-login", 30),
+        ("logged out", "You are not logged in to alpha; run: metaflow-gateway-login", 30),
+        ("netrc", "remove it, or export NETRC=/dev/null", 30),
+        ("down", "The login provider of alpha does not work at the moment", 110),
     ],
 )
 def test_a_run_that_cannot_go_on_ends_with_the_remedy(
@@ -196,7 +198,8 @@ def test_a_run_that_cannot_go_on_ends_with_the_remedy(
 def test_a_login_that_dies_in_the_middle_ends_the_run_with_the_remedy_and_resume_goes_on(
     stage: ScriptedStage, installed: Path, tmp_path: Path, flow: Path
 ) -> None:
-    stage.access_seconds = 6.0
+    # A token that cannot be renewed is used to its very end, so that its last request is checked after it.
+    stage.access_seconds, stage.clock_skew = 6.0, 5.0
     log_in(stage)
     run = start(flow, installed, tmp_path, seconds=10, tasks=2)
     deadline = time.monotonic() + 60

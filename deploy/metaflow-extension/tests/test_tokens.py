@@ -173,4 +173,4 @@ def test_a_clock_set_back_an_hour_does_not_make_an_old_token_young() -> None:
 
 def test_the_real_clocks_agree_with_themselves() -> None:
     first = read_clocks()
-    assert 0 <= read_clocks().elapsed(first) < 5
+    assert 0 <= read_clocks().elapsed(first) < 60

@@ -69,7 +69,7 @@ def test_requests_itself_agrees_about_the_bundle(authority: Authority, make_stag
         with monkeypatch.context() as patch:
             patch.setenv(variable, authority.bundle)
             outcomes = []
-            for ask in (lambda: requests.get(f"{stage.url}/cli/config", timeout=5), lambda: web.send(f"{stage.url}/cli/config")):
+            for ask in (lambda: requests.get(f"{stage.url}/cli/config", timeout=30), lambda: web.send(f"{stage.url}/cli/config")):
                 try:
                     ask()
                     outcomes.append(True)
@@ -180,7 +180,7 @@ def test_an_endless_answer_is_cut_off(stage: ScriptedStage) -> None:
     assert len(web.send(f"{stage.url}/cli/config").body) == web.ANSWER_BYTES_MAX
 
 
-@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart", b"garbage\r\n\r\n", b"\x15\x03\x01"])
+@pytest.mark.parametrize("sent", [b"", b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a": 1}', b"garbage\r\n\r\n", b"\x15\x03\x01"])
 def test_a_server_that_hangs_up_or_talks_nonsense_is_unavailable(sent: bytes) -> None:
     server = socket.create_server(("127.0.0.1", 0))
 
@@ -192,11 +192,8 @@ def test_a_server_that_hangs_up_or_talks_nonsense_is_unavailable(sent: bytes) ->
 
     thread = threading.Thread(target=serve)
     thread.start()
-    try:
-        answer = web.send(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout=5)
-        assert answer.json() is None, "a part must not pass for the whole"
-    except Unavailable:
-        pass
+    with pytest.raises(Unavailable):
+        web.send(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout=5)
     thread.join()
     server.close()
 

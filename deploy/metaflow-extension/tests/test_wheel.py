@@ -37,7 +37,7 @@ def build(folder: Path, *, package: Path = PACKAGE, python: str = sys.executable
 
 def test_two_builds_agree_wherever_and_whenever_they_happen(tmp_path: Path) -> None:
     copied = tmp_path / "elsewhere" / "package"
-    shutil.copytree(PACKAGE, copied, ignore=shutil.ignore_patterns("dist", "tests", ".*_cache"))
+    shutil.copytree(PACKAGE, copied, ignore=shutil.ignore_patterns("dist", "tests", ".*_cache", "__pycache__"))
     for path in copied.rglob("*"):
         os.utime(path, (1, 1))
         path.chmod(0o700)

@@ -26,6 +26,8 @@ def _random_text() -> str:
 class AuthorizationRequest:
     configuration: StageConfiguration
     redirect_uri: str
+    asks_again: bool = False
+    """The provider is to ask the person although it knows them (OpenID Connect Core 3.1.2.1)."""
     state: str = field(default_factory=_random_text)
     nonce: str = field(default_factory=_random_text)
     verifier: str = field(default_factory=_random_text)
@@ -47,6 +49,7 @@ class AuthorizationRequest:
                 "nonce": self.nonce,
                 "code_challenge": self.challenge,
                 "code_challenge_method": "S256",
+                **({"prompt": "login"} if self.asks_again else {}),
             }
         )
         separator = "&" if urlsplit(self.configuration.authorization_endpoint).query else "?"

@@ -111,7 +111,11 @@ def log_in(
     for sentence in warnings(answer, origin):
         terminal.say(f"Note: {sentence}")
     name = _profile_for(configuration, store, profile_name)
-    tokens = _by_pasting(configuration, terminal) if manual else _by_browser(configuration, terminal, timeout)
+    present = _stored(store, name)
+    # Who logs in beside a login that stands wants another one. A provider that answers from its memory would give the time of the old one,
+    # which is of no use after signing out everywhere.
+    asks_again = present is not None and present.is_logged_in
+    tokens = _by_pasting(configuration, terminal, asks_again) if manual else _by_browser(configuration, terminal, timeout, asks_again)
     profile = store.save(name, origin, document, time.time())
     _keep(profile, tokens)
     if profile_name is None or store.current_name() is None:
@@ -140,10 +144,10 @@ def _stored(store: ProfileStore, name: str) -> Optional[Profile]:
         return None
 
 
-def _by_browser(configuration: StageConfiguration, terminal: Terminal, timeout: float) -> Tokens:
+def _by_browser(configuration: StageConfiguration, terminal: Terminal, timeout: float, asks_again: bool) -> Tokens:
     receiver = LoopbackReceiver(configuration.redirect_ports)
     try:
-        request = AuthorizationRequest(configuration, receiver.redirect_uri)
+        request = AuthorizationRequest(configuration, receiver.redirect_uri, asks_again)
         receiver.start(request.read_callback)
         terminal.say(f"Log in to {configuration.stage} in the browser. If none opens, open this address on this machine:\n\n  {request.url}\n")
         if not terminal.open_browser(request.url):
@@ -159,8 +163,8 @@ def _by_browser(configuration: StageConfiguration, terminal: Terminal, timeout: 
         receiver.close()
 
 
-def _by_pasting(configuration: StageConfiguration, terminal: Terminal) -> Tokens:
-    request = AuthorizationRequest(configuration, configuration.manual_redirect_uri)
+def _by_pasting(configuration: StageConfiguration, terminal: Terminal, asks_again: bool) -> Tokens:
+    request = AuthorizationRequest(configuration, configuration.manual_redirect_uri, asks_again)
     terminal.say(f"Open this address in a browser on any machine and log in to {configuration.stage}:\n\n  {request.url}\n")
     return _redeem(configuration, request, request.read_pasted(terminal.ask("Paste the code that it shows: ")))
 

@@ -76,7 +76,8 @@ def look_at(profile: Profile, store: ProfileStore) -> ProfileStatus:
         url=str(profile.configuration.origin),
         is_current=store.current_name() == profile.name,
     )
-    fresh = FreshTokens(profile, tell=lambda _: None, wait=0.0)
+    # A run that refreshes at this moment has the lock for as long as that takes.
+    fresh = FreshTokens(profile, tell=lambda _: None, wait=2.0)
     try:
         tokens = profile.load_tokens()
         access_token = fresh.access_token()

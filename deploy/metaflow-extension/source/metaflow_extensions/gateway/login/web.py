@@ -12,9 +12,10 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
+from email.message import Message
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import Any, Optional
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
@@ -97,6 +98,10 @@ def send(
                 body += chunk
             status = int(response.status if response.status is not None else 0)
             fields = response.headers
+            missing = _announced(status, fields) - len(body)
+            # read1 takes the end of a connection for the end of the body.
+            if missing > 0 and len(body) <= ANSWER_BYTES_MAX:
+                raise IncompleteRead(body, missing)
     except (OSError, HTTPException, ValueError) as error:
         raise _problem(url, error) from error
     if len(body) > ANSWER_BYTES_MAX:
@@ -149,6 +154,14 @@ def _context(bundle: Optional[str]) -> ssl.SSLContext:
         raise SetupProblem(
             f"{bundle} (REQUESTS_CA_BUNDLE) holds no certificates in PEM form; point it at a .pem file of authorities."
         ) from error
+
+
+def _announced(status: int, fields: Message) -> int:
+    """The body's length as the server announced it; 0 where it announced none, or where there is no body whatever it says."""
+    value = str(fields.get("Content-Length", "")).strip()
+    if status in (204, 304) or fields.get("Transfer-Encoding") is not None or not value.isascii() or not value.isdigit():
+        return 0
+    return int(value[:18])
 
 
 def _retry_after(value: Optional[str]) -> Optional[float]:
