@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from gateway import GATEWAY, Gateway, eventually  # noqa: E402
 from login import PLATFORM, LocalPlatform, configuration  # noqa: E402
 from selenium import webdriver  # noqa: E402
+from selenium.common.exceptions import WebDriverException  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from site_behind import page  # noqa: E402
 from upstream import Upstream  # noqa: E402
@@ -43,6 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return sock.getsockname()[1]
+
+
+def reserved_port() -> socket.socket:
+    """Its port is given to nobody else while this is open; nobody answers there until somebody asks for that very port, as the gateway does."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", 0))
+    return sock
 
 
 @pytest.fixture(scope="session")
@@ -101,9 +110,12 @@ class Chromium:
         self.find(selector).click()
 
         def has_arrived() -> bool:
-            # Between two pages there may be no element at all.
-            roots = self.driver.find_elements("css selector", "html")
-            return bool(roots) and roots[0].id != old.id and self.driver.execute_script("return document.readyState") == "complete"
+            # Between two pages there may be no element at all, and who asks just then is told that the page went away.
+            try:
+                roots = self.driver.find_elements("css selector", "html")
+                return bool(roots) and roots[0].id != old.id and self.driver.execute_script("return document.readyState") == "complete"
+            except WebDriverException:
+                return False
 
         eventually(has_arrived, f"the page behind {selector}")
 
@@ -146,13 +158,15 @@ class Stack:
     """A gateway on a port that its public addresses name, and the provider behind its login."""
 
     def __init__(self, folder: Path, authority: Authority, certificate: dict[str, str], site: Upstream, provider, change: Callable[[dict], None] = lambda _: None) -> None:
-        self.provider, self.port = provider, free_port()
+        self.provider, self.reserved = provider, [reserved_port()]
+        self.port = self.reserved[0].getsockname()[1]
         self.keys = folder / "login-keys.json"
         made = configuration(folder, certificate, site, provider)
         made["listeners"] = [{"address": f"127.0.0.1:{self.port}", "tls": {"certificates": [certificate]}, "public_port": self.port}]
         for stage in made["stages"]:
             stage["public_url"] = f"https://{stage['host']}:{self.port}"
-            stage["upstreams"]["dead"] = {"endpoints": [f"http://127.0.0.1:{free_port()}"]}
+            self.reserved.append(reserved_port())
+            stage["upstreams"]["dead"] = {"endpoints": [f"http://127.0.0.1:{self.reserved[-1].getsockname()[1]}"]}
         made["stages"][0]["routes"].append({"path": "/broken", "upstream": "dead", "credentials": ["login_session"]})
         change(made)
         self.start = lambda: Gateway(folder / "gateway", made, authority.path)
@@ -173,6 +187,8 @@ class Stack:
 
     def close(self) -> None:
         self.gateway.stop()
+        for sock in self.reserved:
+            sock.close()
         if isinstance(self.provider, LocalPlatform):
             self.provider.close()
 

@@ -18,7 +18,7 @@ def ours(browser) -> set[str]:
     return {name for name in browser.cookies() if name.startswith("__Host-")}
 
 
-def test_a_login_leads_to_the_page_that_was_asked_for(browser):
+def test_a_login_leads_to_the_page_that_was_asked_for(browser, stack):
     browser.open("/flows/Hello%20Flow?run=17&tag=a%20b")
     assert [name.startswith(TRANSACTION) for name in ours(browser)] == [True]
     browser.sign_in()
@@ -31,6 +31,8 @@ def test_a_login_leads_to_the_page_that_was_asked_for(browser):
     assert browser.driver.execute_script("return document.cookie") == ""
     browser.click("#next")
     browser.on_site("/next")
+    navigation = eventually(lambda: [entry for entry in stack.gateway.log() if entry["path"] == "/next"], "its log line")
+    assert [entry["protocol"] for entry in navigation] == ["HTTP/2"]
 
 
 def test_a_second_tab_is_logged_in(browser):
@@ -79,7 +81,7 @@ def test_a_form_of_another_origin_is_sent_and_cannot_act_with_the_login(browser,
         before, posts = browser.cookies()[SESSION]["value"], len([request for request in site.received if request.method == "POST"])
         for action in ("/oauth2/sign_out", "/oauth2/sign_out?everywhere=1", "/oauth2/refresh", "/api/delete"):
             browser.open(f"https://localhost:{elsewhere.port}/elsewhere")
-            assert SESSION in elsewhere.received[-1].get("cookie"), "the browser takes it for the same site"
+            assert SESSION in elsewhere.seen("/elsewhere")[-1].get("cookie"), "the browser takes it for the same site"
             browser.driver.execute_script(
                 f"const form = document.createElement('form'); form.method = 'post'; form.action = '{stack.url}{action}';"
                 "form.innerHTML = '<button id=send name=x value=y>Send</button>'; document.body.append(form);")
@@ -143,8 +145,7 @@ def test_signing_out_ends_at_the_providers_door_and_back_shows_nothing(browser, 
     eventually(lambda: stack.provider.counters["revocations"] == 1, "the revocation")
     # Twice back would be a page of the site.
     browser.driver.back()
-    eventually(lambda: browser.driver.title, "a page")
-    assert browser.driver.title.startswith("Sign in"), browser.driver.title
+    eventually(lambda: browser.driver.title.startswith("Sign in"), "the login page")
     assert "/secret" not in browser.text()
     browser.driver.refresh()
     assert browser.driver.title.startswith("Sign in")

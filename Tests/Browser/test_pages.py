@@ -61,7 +61,7 @@ def test_the_page_of_a_refused_login(browser):
     state = query(browser.driver.current_url)["state"]
     browser.open(f"/oauth2/callback?error=access_denied&error_description=%3Cb%3Ecall%20555&state={state}")
     seen(browser, "login-refused", "The login was refused", "provider_access_denied")
-    assert "555" not in browser.text()
+    assert "call 555" not in browser.text()
 
 
 def test_the_page_after_signing_out(browser):
@@ -83,7 +83,7 @@ def test_the_page_that_asks_before_signing_out(browser, stack):
     assert SESSION not in browser.cookies()
 
 
-def test_the_page_of_a_form_without_a_login_keeps_what_was_typed(browser):
+def test_the_page_of_a_form_without_a_login_keeps_what_was_typed(browser, site):
     browser.open("/page")
     browser.sign_in()
     browser.driver.delete_cookie(SESSION)
@@ -96,8 +96,11 @@ def test_the_page_of_a_form_without_a_login_keeps_what_was_typed(browser):
     browser.driver.switch_to.window(next(tab for tab in browser.driver.window_handles if tab != here))
     eventually(lambda: browser.driver.title == "site /", "the login in the other tab, which the provider still remembers")
     browser.driver.switch_to.window(here)
+    before = len(site.received)
     browser.driver.refresh()
     browser.on_site("/own")
+    sent = [request for request in site.received[before:] if request.method == "POST"]
+    assert [(request.target, request.body) for request in sent] == [("/own", b"x=typed")]
 
 
 def test_the_page_of_an_address_for_programs(start_stack, start_browser):

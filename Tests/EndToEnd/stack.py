@@ -91,7 +91,8 @@ class Stack:
 
     def __init__(self, folder: Path, *options: str, provider_alone: bool = False) -> None:
         self.folder, self.state, self.options = folder, folder / "state", options
-        self.identity, self.metadata, self.browser, self.port, self.redirect, self.health, self.metrics = free_ports(7)
+        # Those that nobody asks for are chosen too: a port that the system chose at a later start might be one of the others.
+        self.identity, self.metadata, self.browser, self.port, self.redirect, self.health, self.metrics, *self.unasked = free_ports(10)
         subprocess.run(["bash", str(ROOT / "certs/make-local.sh")], check=True, capture_output=True)
         subprocess.run([sys.executable, str(ROOT / "deploy/metaflow-extension/build_wheel.py"), "--out", str(folder / ".local")], check=True, capture_output=True)
         self.provider = self.start_provider() if provider_alone else None
@@ -103,11 +104,11 @@ class Stack:
         assert self.gateway.process.poll() is None, self.gateway.output
 
     def start_platform(self) -> Process:
-        state, identity = (self.state, self.identity) if self.provider is None else (self.folder / "state-without-provider", 0)
+        state, identity = (self.state, self.identity) if self.provider is None else (self.folder / "state-without-provider", self.unasked[0])
         return self._serve(state, identity, self.metadata, self.browser)
 
     def start_provider(self) -> Process:
-        return self._serve(self.state, self.identity, 0, 0)
+        return self._serve(self.state, self.identity, *self.unasked[1:])
 
     def _serve(self, state: Path, identity: int, metadata: int, browser: int) -> Process:
         platform = Process(

@@ -195,13 +195,23 @@ Try next, in another terminal:
   v/bin/metaflow-gateway-login https://localhost:$port
   v/bin/python Tests/EndToEnd/flows/first.py run
 
+  # is it well? reload, explain, revoke and the other operators' commands take the same --config
+  $binaries/metaflow-gateway status --config '$configuration'
+
 The recorded runs: http://127.0.0.1:$browser_port    Metrics: http://127.0.0.1:$metrics_port/metrics
 Ctrl-C stops both. Below is the gateway's access log, one line for each request.
 
 READY
 
+# Asked and waited for in one command: between two of them bash forgets what has ended, and `wait -n` would wait for the other alone.
 status=0
-wait -n "$platform_pid" "$gateway_pid" || status=$?
+if ! kill -0 "$platform_pid" 2>/dev/null; then
+    wait "$platform_pid" || status=$?
+elif ! kill -0 "$gateway_pid" 2>/dev/null; then
+    wait "$gateway_pid" || status=$?
+else
+    wait -n "$platform_pid" "$gateway_pid" || status=$?
+fi
 if kill -0 "$platform_pid" 2>/dev/null; then
     gateway_pid='' ; fail "metaflow-gateway ended by itself with status $status; the platform was stopped."
 else
