@@ -222,7 +222,10 @@ run_deploy() {
 }
 
 run_extension() {
-    EXTENSION_TESTS_ENVIRONMENT="$root/.build/test-environments/extension" run_pytest extension bash deploy/metaflow-extension/test.sh "$mode"
+    local settings=(EXTENSION_TESTS_ENVIRONMENT="$root/.build/test-environments/extension")
+    # With the local platform there, a login, a run and a logout go through it too.
+    [[ ! -x $bin_debug/metaflow-local-platform ]] || settings+=(EXTENSION_TESTS_LOCAL_PLATFORM="$bin_debug/metaflow-local-platform")
+    run_pytest extension env "${settings[@]}" bash deploy/metaflow-extension/test.sh "$mode"
 }
 
 # --- Go

@@ -10,14 +10,10 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 venv="${DEPLOY_TESTS_VENV:-$here/.venv}"
 
-missing=()
-for pair in shellcheck:shellcheck debootstrap:debootstrap dot:graphviz openssl:openssl jq:jq unzip:unzip; do
-    command -v "${pair%%:*}" > /dev/null || missing+=("${pair##*:}")
-done
-if [[ ${#missing[@]} -gt 0 ]]; then
-    echo "installing ${missing[*]}"
-    apt-get update -qq && apt-get install -qq --yes --no-install-recommends "${missing[@]}" > /dev/null
-fi
+# shellcheck source=deploy/local/machine.sh
+. "$here/../../deploy/local/machine.sh"
+need_packages "${machine_test_packages[@]}" "shellcheck|reads the scripts" "debootstrap|makes the clean folder in which the image's steps run" \
+    "graphviz|draws the diagram of deploy/README.md" "openssl|makes certificates" "jq|reads what AWS and the cluster answer, in the scripts"
 if [[ ! -x $venv/bin/pytest ]] || ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
     echo "making the Python environment"
     python3 -m venv --clear "$venv"
@@ -26,11 +22,17 @@ if [[ ! -x $venv/bin/pytest ]] || ! cmp -s "$here/requirements.txt" "$venv/requi
 fi
 # Debian's package would also start a Prometheus: only its promtool is wanted.
 if ! command -v promtool > /dev/null && [[ ! -x $venv/bin/promtool ]]; then
-    echo "fetching promtool"
+    echo "fetching promtool, which runs the alerts"
     download="$(mktemp -d)"
     trap 'rm -rf "$download"' EXIT
-    apt-get update -qq
-    (cd "$download" && apt-get download -qq -o APT::Sandbox::User=root prometheus > /dev/null)
+    fetch() { (cd "$download" && apt-get download -qq -o APT::Sandbox::User=root prometheus > /dev/null); }
+    if ! fetch 2> /dev/null; then
+        # The lists are missing, or older than what they name.
+        as_root=()
+        ((EUID == 0)) || as_root=(sudo)
+        "${as_root[@]}" apt-get update -qq
+        fetch
+    fi
     dpkg-deb --fsys-tarfile "$download"/prometheus_*.deb | tar --extract --to-stdout ./usr/bin/promtool > "$download/promtool"
     install -m 0755 "$download/promtool" "$venv/bin/promtool"
     rm -rf "$download"

@@ -96,8 +96,9 @@ def exposed(tmp_path_factory):
             connection.request("GET", path, headers={"Host": "localhost"} | headers)
             connection.getresponse().read()
         connection.close()
-        text, deadline = "", time.monotonic() + 15
-        while "gw_requests_total{" not in text and time.monotonic() < deadline:
+        # Each is counted soon after its answer.
+        text, deadline = "", time.monotonic() + 30
+        while sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("gw_requests_total{")) < 4 and time.monotonic() < deadline:
             local = http.client.HTTPConnection("127.0.0.1", metrics, timeout=10)
             local.request("GET", "/metrics")
             text = local.getresponse().read().decode()

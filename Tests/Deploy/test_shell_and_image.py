@@ -1,6 +1,7 @@
 """Scripts, the image's steps, the unit and the compose file: linted, and run where they can be."""
 
 import base64
+import contextlib
 import functools
 import hashlib
 import os
@@ -30,7 +31,7 @@ needs_gateway = pytest.mark.skipif(not GATEWAY, reason="METAFLOW_GATEWAY names n
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_shellcheck_has_nothing_to_say(script):
-    done = subprocess.run(["shellcheck", "--severity=style", "--exclude=SC2012", script], capture_output=True, text=True)
+    done = subprocess.run(["shellcheck", "--external-sources", "--severity=style", "--exclude=SC2012", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert re.search(r"^set -eu", script.read_text(), re.M) or script.name == "password-unchanged.sh", "an error must end it"
 
@@ -69,8 +70,8 @@ def serve_once(answer):
         connection, _ = listener.accept()
         with connection:
             request = b""
-            while not request.endswith(b"\r\n\r\n"):
-                request += connection.recv(4096)
+            while not request.endswith(b"\r\n\r\n") and (more := connection.recv(4096)):
+                request += more
             if answer is None:
                 connection.settimeout(10)
                 try:
@@ -89,9 +90,11 @@ def serve_once(answer):
     (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", True), (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", False), (b"HTTP/1.1 2000 OK\r\n\r\n", False), (b"", False), (None, False),
 ])
 def test_the_health_check_takes_200_and_nothing_else(answer, well):
+    def check():
+        return subprocess.run(["bash", CONTAINER / "health.sh", str(serve_once(answer))], capture_output=True, timeout=20).returncode == 0
     began = time.monotonic()
-    done = subprocess.run(["bash", CONTAINER / "health.sh", str(serve_once(answer))], capture_output=True, timeout=20)
-    assert (done.returncode == 0) == well
+    # The check waits 2 s, for which a busy machine may hold our server up; not twice.
+    assert (check() or well and check()) == well
     assert time.monotonic() - began < 15
 
 
@@ -281,11 +284,12 @@ def serves_in_the_image(installed, objects, stage, program, environment):
     host = f"{stage}.metaflow.simulation.amazon.dev"
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-keyout", etc / "tls/tls.key", "-out", etc / "tls/tls.crt",
             "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host},DNS:*.{host}")
-    ports = {}
-    for port in (8443, 8080, 8086, 9090):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports[port] = free.getsockname()[1]
+    # All are held until the last is found, so that each is another.
+    with contextlib.ExitStack() as held:
+        free = {port: held.enter_context(socket.socket()) for port in (8443, 8080, 8086, 9090)}
+        for each in free.values():
+            each.bind(("127.0.0.1", 0))
+        ports = {port: each.getsockname()[1] for port, each in free.items()}
     for name, text in objects.one("ConfigMap", "gateway-configuration")["data"].items():
         if name == "gateway.yaml":
             text = re.sub(r'"\[::\]:(\d+)"', lambda found: f'"127.0.0.1:{ports[int(found.group(1))]}"', text)
@@ -302,7 +306,7 @@ def serves_in_the_image(installed, objects, stage, program, environment):
     process = subprocess.Popen([*entering(installed, "65532:65532", read_only=True), program, "serve", "--config", "/etc/metaflow-gateway/gateway.yaml"],
                                env={"PATH": "/usr/sbin:/usr/bin:/bin"} | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while inside(installed, "/health.sh", str(ports[8086]), user="65532:65532").returncode != 0:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()

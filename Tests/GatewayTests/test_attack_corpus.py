@@ -98,6 +98,7 @@ def test_every_attack_is_logged_once_with_its_status_and_its_reason(attacked: Ga
     assert last.status == 200
     attacked.entry(last.get("x-request-id"))
     # A line may come behind its answer, and behind that of a later one.
+    assert runner.answered, "no case has run"
     answered = {identifier for identifier, _, _ in runner.answered}
     eventually(lambda: {entry["request_id"] for entry in attacked.log()} >= answered, "a line of every answer")
     lines: dict[str, list[dict]] = {}

@@ -123,8 +123,9 @@ def test_without_any_key_set_a_token_is_503_and_the_other_routes_serve(start, ow
 
 def test_keys_are_private_to_their_owner_on_disk(start, own, secured, surroundings):
     start(secured)
-    files = eventually(lambda: list((surroundings.folder / "state").rglob("*.json")), "the copies on disk")
-    assert all(file.stat().st_mode & 0o077 == 0 for file in files)
+    folder = surroundings.folder / "state/key-sets"
+    files = eventually(lambda: len(found := list(folder.glob("*.json"))) == 2 and found, "the copies on disk")
+    assert all(place.stat().st_mode & 0o077 == 0 for place in (folder, *files))
 
 
 def test_a_key_set_file_takes_the_place_of_the_provider(start, surroundings, own, secured):
@@ -155,6 +156,8 @@ def test_an_answer_that_is_no_key_set_leaves_the_old_one(start, own, secured, mo
     unknown = signed(Key("unknown"), own.claims(POOL))
     response = ask(gateway, unknown)
     assert response.status in (401, 503)
+    gateway.wait_for_line("key set not fetched")
+    assert own.fetches[POOL] >= 2
     assert ask(gateway, token).status == 200
 
 

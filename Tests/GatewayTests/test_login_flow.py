@@ -3,11 +3,13 @@
 
 import json
 import threading
+import time
 import urllib.parse
+from hashlib import sha256
 
 import pytest
 from login import FETCH, NAVIGATION, ORIGIN, RECENT, SESSION, SESSION_PARTS, Browser, query, target_of
-from provider import Key
+from provider import Key, base64url
 from upstream import Upstream
 
 
@@ -40,9 +42,12 @@ def test_a_login_carries_no_token_that_a_script_or_upstream_could_read(ada, upst
     answer = ada.ask("GET", "/oauth2/session", FETCH)
     who = answer.json()
     assert who["username"] == "ada" and who["email"] == "ada@example.com" and who["groups"] == ["science"] and who["stage"] == "local"
-    assert who["expires_at"] > who["expires_at"] - 3600 and who["login_ends_at"] >= who["expires_at"] and who["renewable"] is True
+    assert 0 < who["expires_at"] - time.time() <= 3600 and who["login_ends_at"] >= who["expires_at"] and who["renewable"] is True
     assert set(who) == {"subject", "username", "email", "groups", "groups_truncated", "expires_at", "login_ends_at", "renewable", "stage", "sign_out_url"}
     assert answer.get("cache-control") == "no-store"
+    assert ada.navigate(path).status == 200
+    request = upstream.wait_for(path)
+    assert b"eyJhbGci" not in request.head and request.all("authorization") == request.all("cookie") == []
 
 
 def test_every_login_is_a_new_one(browser):
@@ -402,8 +407,11 @@ def scripted_login(browser, scripted):
 
 def test_the_code_is_redeemed_with_everything_that_binds_it(scripted, start_login_gateway):
     browser = Browser(start_login_gateway(scripted))
-    assert scripted_login(browser, scripted).status == 302
-    form = scripted.forms[0]
+    authorization = browser.start_login()
+    assert browser.come_back(scripted.callback(authorization)).status == 302
+    form, asked = scripted.forms[0], query(authorization)
+    assert form["code"] == "code-1"
+    assert (asked["code_challenge_method"], asked["code_challenge"]) == ("S256", base64url(sha256(form["code_verifier"].encode()).digest()))
     assert form["grant_type"] == "authorization_code" and form["redirect_uri"] == f"{ORIGIN}/oauth2/callback" and len(form["code_verifier"]) == 43
     assert scripted.basic == ["local-browser-client:local-browser-development-secret"]
     browser.leave()

@@ -4,6 +4,7 @@ streams go on (D9), and what its end does to the streams that it let in (D12).""
 import json
 import threading
 import time
+from base64 import b64decode
 from contextlib import contextmanager
 
 import pytest
@@ -269,14 +270,20 @@ def test_over_http_2_the_revocation_file_ends_event_streams_of_logins_and_of_tok
         targets = [f"/api{path}/{name}" for name in ("login", "token")]
         for target in targets:
             upstream.script[target] = EventSource()
-        token = [("Authorization", f"Bearer {platform.token(user='grace')}")]
-        by_login, by_token = tab.open(targets[0]), tab.open(targets[1], [*FETCH, *token], cookies={})
+        token = platform.token(user="grace")
+        identifier = json.loads(b64decode(token.split(".")[1] + "==", altchars=b"-_"))["jti"]
+        by_login, by_token = tab.open(targets[0]), tab.open(targets[1], [*FETCH, ("Authorization", f"Bearer {token}")], cookies={})
         for number in (by_login, by_token):
             tab.reads(number, b"id: 1\n")
-        file.write_text(json.dumps({"version": 1, "entries": [{"sub": who, "until": 4_000_000_000}]}))
-        stream = tab.response(by_login)
-        assert (stream.body, stream.ended, stream.reset) == (b"id: 1\n", True, None)
+        listed = [{"sub": who, "until": 4_000_000_000}]
+        file.write_text(json.dumps({"version": 1, "entries": listed}))
+        ended = [tab.response(by_login)]
         upstream.script[targets[1]].says(b"id: 2\n")
         tab.reads(by_token, b"id: 1\nid: 2\n")
         assert tab.ask("/").status == 401
-        assert eventually(lambda: gateway.entry(stream.get("x-request-id")), "the log line")["details"] == "stream_login_ended"
+        listed.append({"jti": identifier, "until": 4_000_000_000})
+        file.write_text(json.dumps({"version": 1, "entries": listed}))
+        ended.append(tab.response(by_token))
+        assert [(stream.body, stream.ended, stream.reset) for stream in ended] == [(b"id: 1\n", True, None), (b"id: 1\nid: 2\n", True, None)]
+        for stream in ended:
+            assert gateway.entry(stream.get("x-request-id"))["details"] == "stream_login_ended"

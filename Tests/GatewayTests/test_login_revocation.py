@@ -2,12 +2,13 @@
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gateway import check, eventually
+from gateway import GATEWAY, check, eventually
 from login import FETCH, FIRST_POOL, NAVIGATION, Browser
 
 FOREVER = 4_000_000_000
@@ -150,16 +151,29 @@ def test_a_gateway_does_not_start_without_the_file_that_it_is_told_to_follow(gat
     file.write("{")
     code, said = check(gateway.file)
     assert code == 1 and "revocation.file" in said and "at byte 1" in said and "gateway.json.yaml:" in said
+    started = subprocess.run([str(GATEWAY), "serve", "--config", str(gateway.file)], capture_output=True, text=True, timeout=60)
+    assert started.returncode == 1 and "revocation.file" in started.stderr and "at byte 1" in started.stderr and "ready" not in started.stderr
 
 
 def test_signing_out_and_the_file_do_not_forget_each_other(gateway, file):
-    browser = Browser(gateway)
+    browser, other = Browser(gateway), Browser(gateway)
     browser.log_in("margaret")
+    other.log_in("grace")
     taken = browser.copy()
+
+    def everywhere(one: Browser, status: int) -> bool:
+        """On both loops: each request is a connection of its own."""
+        return all(asking(one)() == status for _ in range(6))
+
+    file.write(entries({"sub": other.who()["subject"]}))
+    eventually(lambda: everywhere(other, 401), "the file's entry")
+    assert everywhere(taken, 200)
     assert browser.ask("POST", "/oauth2/sign_out", [("Sec-Fetch-Site", "same-origin")]).status == 302
+    eventually(lambda: everywhere(taken, 401), "the end of the login")
+    assert everywhere(other, 401), "signing out forgot the file"
     file.write(entries({"sub": "somebody else"}))
-    gateway.wait_for_line("entries=1")
-    assert asking(taken)() == 401
+    eventually(lambda: everywhere(other, 200), "the file's next entry")
+    assert everywhere(taken, 401), "the file forgot who signed out"
     assert taken.ask("GET", "/", NAVIGATION).status == 302
-    for one in (browser, taken):
+    for one in (browser, other, taken):
         one.leave()

@@ -380,6 +380,17 @@ def test_the_end_of_either_side_ends_the_tunnel(gateway, upstream, path):
     entry = gateway.entry(answered.get("x-request-id"))
     assert (entry["status"], entry["bytes_out"]) == (101, 3)
 
+    def stays(line, request):
+        line.send(SWITCH)
+        line.read_to_end()
+
+    other = f"{path}/other"
+    upstream.script[other] = stays
+    with gateway.client() as client:
+        client.send(f"GET {other} HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n".encode())
+        assert client.response().status == 101
+    upstream.wait_until_left(upstream.wait_for(other).connection)
+
 
 def test_nothing_is_tunnelled_before_101(gateway, upstream, path):
     """CVE-2026-2833: what follows an upgrade that is refused is the next request, checked like any other."""

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import POOL
-from gateway import Gateway, eventually
+from gateway import GATEWAY, IS_FULL, Gateway, eventually
 from upstream import answer
 from wire import Client, Cut
 
@@ -108,8 +108,8 @@ REFUSED = {
     "an unknown setting": (refused(lambda c: c["drain"].update(acept_for="1s")), "acept_for"),
     "a route without credentials": (refused(lambda c: c["stages"][0]["routes"].append({"path": "/naked", "upstream": "main"})), "asks for no credentials"),
     "a certificate that is gone": (refused(lambda c: c["listeners"][0]["tls"]["certificates"][0].update(chain="/nowhere/chain.pem")), "/nowhere/chain.pem"),
-    "another listener address": (refused(lambda c: c["listeners"][0].update(address="127.0.0.1:1")), "restart"),
-    "another number of loops": (refused(lambda c: c.update(event_loops=7)), "restart"),
+    "another listener address": (refused(lambda c: c["listeners"][0].update(address="127.0.0.1:1")), "127.0.0.1:1 takes a restart; a reload cannot change it"),
+    "another number of loops": (refused(lambda c: c.update(event_loops=7)), "7 takes a restart; a reload cannot change it"),
     "one bad stage of two": (refused(lambda c: c["stages"][1].update(host="not a host")), "not a host"),
 }
 
@@ -290,8 +290,6 @@ def test_a_log_reader_that_goes_away_does_not_end_the_gateway(surroundings):
     import os
     import subprocess
 
-    from gateway import GATEWAY
-
     configuration = surroundings.configuration(access_log={"path": "stdout"}, health={"address": "127.0.0.1:0"})
     read, write = os.pipe()
     folder = surroundings.folder / "pipe"
@@ -328,9 +326,15 @@ def test_a_log_reader_that_goes_away_does_not_end_the_gateway(surroundings):
 
 
 def test_it_is_ready_soon_and_small(start, surroundings):
-    gateway = start(surroundings.configuration())
-    print(f"\nready after {gateway.seconds_to_ready * 1000:.0f} ms; idle: {gateway.status('VmRSS')} KiB resident, {gateway.status('RssAnon')} KiB of it its own")
-    assert gateway.readiness()[0] == 200
+    """The fastest of three: a machine that stalls once says nothing about the program."""
+    gateways = [start(surroundings.configuration()) for _ in range(3)]
+    for gateway in gateways:
+        assert gateway.readiness()[0] == 200
+    seconds, resident = min(gateway.seconds_to_ready for gateway in gateways), min(gateway.status("VmRSS") for gateway in gateways)
+    print(f"\nready after {seconds * 1000:.0f} ms; idle: {resident} KiB resident, {gateways[0].status('RssAnon')} KiB of it its own")
+    # Of a debug build neither is promised.
+    if IS_FULL and GATEWAY.parent.name == "release":
+        assert seconds < 0.3 and resident < 40 * 1024
 
 
 @pytest.mark.parametrize("path, status", [("/livez", 200), ("/readyz", 200), ("/healthz", 200), ("/", 404), ("/metrics", 404)])
@@ -341,8 +345,6 @@ def test_the_health_port_says_what_probes_ask_and_no_more(gateway, path, status)
 def test_a_taken_port_is_one_clear_line(start, surroundings):
     import socket
     import subprocess
-
-    from gateway import GATEWAY
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
@@ -360,8 +362,6 @@ def test_a_taken_port_is_one_clear_line(start, surroundings):
 def test_a_port_that_another_gateway_serves_is_taken_too(start, surroundings):
     import subprocess
 
-    from gateway import GATEWAY
-
     configuration = surroundings.configuration()
     gateway = start(configuration)
     number = gateway.port("listeners[0].address")
@@ -376,8 +376,6 @@ def test_a_port_that_another_gateway_serves_is_taken_too(start, surroundings):
 
 def test_a_configuration_with_faults_does_not_start(start, surroundings):
     import subprocess
-
-    from gateway import GATEWAY
 
     configuration = surroundings.configuration()
     configuration["drain"]["finish_for"] = "soon"

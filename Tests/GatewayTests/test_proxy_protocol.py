@@ -1,7 +1,9 @@
 """Who the client is: PROXY protocol, X-Forwarded-For, the peer (A7, A8)."""
 
 import socket
+import ssl
 import struct
+import time
 
 import pytest
 from conftest import FORWARDED, PEER, PROXY, PROXY_OF_OTHERS
@@ -111,18 +113,21 @@ def test_a_trusted_peer_without_a_good_header_is_cut(gateway, upstream, first):
 
 
 def test_a_header_that_does_not_end_is_cut_at_its_time_limit(hurried):
+    began = time.monotonic()
     with Client(hurried.port("listeners[1].address"), first=header()[:20]) as client:
         assert client.is_closed()
+    assert time.monotonic() - began >= 0.9
 
 
 def test_a_peer_that_is_not_trusted_is_cut_even_with_a_good_header(gateway):
-    with pytest.raises((Cut, OSError)):
-        with gateway.client(PROXY_OF_OTHERS, first=header()) as client:
-            client.ask("GET", "/open")
+    before = gateway.metrics()["gw_conn_proxy_protocol_refused_total"]
+    with Client(gateway.port(f"listeners[{PROXY_OF_OTHERS}].address"), first=header()) as client:
+        assert client.is_closed()
+    assert gateway.metrics()["gw_conn_proxy_protocol_refused_total"] > before
 
 
 def test_a_header_on_a_listener_that_expects_none_is_cut(gateway):
-    with pytest.raises((Cut, OSError)):
+    with pytest.raises((Cut, ConnectionError, ssl.SSLError)):
         with gateway.client(PEER, first=header()) as client:
             client.ask("GET", "/open")
 
@@ -144,7 +149,7 @@ def test_behind_a_trusted_proxy_the_last_address_that_is_not_trusted_is_the_clie
     with gateway.client(FORWARDED) as connection:
         answer = connection.ask("GET", path, [("X-Forwarded-For", value) for value in values])
     assert gateway.entry(answer.get("x-request-id"))["client_ip"] == client
-    assert upstream.wait_for(path).get("x-forwarded-for").split(", ")[-1] in (client, "127.0.0.1")
+    assert upstream.wait_for(path).get("x-forwarded-for") == client
 
 
 def test_the_peer_is_the_client_where_nothing_else_is_configured(gateway, upstream, path):

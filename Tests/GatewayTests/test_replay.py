@@ -3,6 +3,7 @@
 import copy
 import json
 import subprocess
+import sys
 
 import pytest
 from conftest import POOL
@@ -137,15 +138,18 @@ def test_the_log_can_come_from_a_pipe_and_the_text_is_for_people(recorded, tmp_p
 
 
 def test_memory_stays_the_same_however_long_the_log_is(recorded, tmp_path):
-    gateway, configuration, _ = recorded
+    gateway, configuration, count = recorded
     other = changed(tmp_path, configuration)
     lines = gateway.log_path.read_bytes()
 
     def peak(times: int) -> int:
         log = tmp_path / "long"
         log.write_bytes(lines * times)
-        command = ["/usr/bin/env", "python3", "-c", "import resource,subprocess,sys; subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"]
-        return int(subprocess.run([*command, str(GATEWAY), "check", "--config", str(other.gateway.file), "--replay", str(log)], capture_output=True, text=True, timeout=120).stdout)
+        measures = "import resource,subprocess,sys; ended = subprocess.run(sys.argv[1:]); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(ended.returncode)"
+        command = [sys.executable, "-c", measures, str(GATEWAY), "check", "--config", str(other.gateway.file), "--replay", str(log)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0 and f"Replayed {count * times} requests: " in result.stdout, result
+        return int(result.stdout.splitlines()[-1])
 
     small, large = peak(10), peak(1000)
     print(f"{small} KiB for 110 lines, {large} KiB for 11,000")

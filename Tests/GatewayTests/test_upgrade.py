@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from frames import CLOSE, TEXT, Peer, close_payload, frame, open_raw, read_frame
 from gateway import GATEWAY, Gateway, eventually
 from test_operations import Traffic
+from test_websocket import GOING_AWAY
 from wire import Client, trusting
 
 
@@ -47,7 +49,7 @@ def test_an_upgrade_under_load_loses_no_request(start, quick, before, after):
     assert newest.readiness()[0] == 200
 
 
-def test_what_is_under_way_ends_in_the_old_process_and_a_tunnel_lives_on(start, quick, upstream, path):
+def test_what_is_under_way_ends_in_the_old_process(start, quick, upstream, path):
     go_on = threading.Event()
 
     def waits(line, request):
@@ -67,6 +69,29 @@ def test_what_is_under_way_ends_in_the_old_process_and_a_tunnel_lives_on(start, 
         go_on.set()
         assert client.read_exactly(4) == b"half"
     assert old.process.wait(30) == 0
+
+
+def test_an_upgrade_sends_a_web_socket_to_the_successor(start, quick, upstream, path):
+    """The old process says on both sides that it goes; who connects again meets the new one."""
+    peers = [Peer(), Peer()]
+    for number, peer in enumerate(peers):
+        upstream.script[f"{path}/{number}"] = peer.script()
+    old = start(quick())
+    client, _ = open_raw(old, f"{path}/0")
+    line = peers[0].wait()
+    new = start(quick(), options=("--upgrade",))
+    for side in (client, line):
+        assert read_frame(side) == (CLOSE, close_payload(1001, GOING_AWAY))
+    line.send(frame(close_payload(1001), CLOSE))
+    client.send(frame(close_payload(1001), CLOSE, mask=True))
+    assert client.is_closed() and line.is_closed()
+    peers[0].is_over.set()
+    assert old.process.wait(30) == 0
+    again, _ = open_raw(new, f"{path}/1")
+    peers[1].wait().send(frame(b"hello again"))
+    assert read_frame(again) == (TEXT, b"hello again")
+    peers[1].is_over.set()
+    again.close()
 
 
 def faulty(configuration: dict) -> dict:
@@ -97,6 +122,10 @@ def test_a_successor_with_a_faulty_configuration_never_asks(start, quick):
     assert new.process.wait(30) == 1
     eventually(lambda: "/nowhere/chain.pem" in new.output, "the reason")
     assert old.ask("GET", "/open/x").status == 200
+    # What it was asked would stand in its messages before its word on this reload.
+    reloaded = old.command("reload")
+    assert reloaded.returncode == 0, reloaded.stdout + reloaded.stderr
+    assert "upgrade begins" not in old.output
 
 
 def test_a_successor_that_is_killed_half_way_changes_nothing(start, quick, surroundings):
