@@ -87,7 +87,7 @@ extension ExchangeDriver {
         guard let connection else { return }
         guard exchange.answerMayLeave() else { return hold(.answer(answer)) }
         guard exchange.answered() else { return abort(.gateway("a second answer to one request")) }
-        if answer.closesConnection || worker.isDraining { keepsAlive = false }
+        if answer.closesConnection || connection.isLeaving { keepsAlive = false }
         // A client that waits for 100 may or may not send its body after a refusal: only a new connection is sure (RFC 9110 §10.1.1).
         if exchange.request == .receiving, head.expectsContinue, !isContinued { keepsAlive = false }
         if exchange.request == .receiving, case .length(let count) = head.framing, count > UInt64(snapshot.limits.discardedBodyBytesMax) { keepsAlive = false }

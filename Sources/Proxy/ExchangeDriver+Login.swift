@@ -40,6 +40,7 @@ extension ExchangeDriver {
             send(flow.providerUnavailable(loginRequest(cookies)))
         case .none(let absence):
             record.isCredentialMissing = true
+            if absence != .noCookie { record.absence = absence }
             record.flags.insert(.loginSession)
             send(flow.challenge(loginRequest(cookies), absence))
         }
@@ -153,6 +154,7 @@ extension ExchangeDriver {
             send(flow.refusal(request, refusal, grant, newCookies: grant.update))
         case .ended(let update):
             record.isCredentialMissing = true
+            record.absence = .ended(.refused)
             record.flags.insert(.loginSession)
             send(flow.challenge(request, .ended(.refused), ended: update))
         case .unavailable, .needsKeys:

@@ -38,11 +38,13 @@ extension ExchangeDriver {
             series = AuthenticationSeries(
                 issuer: issuer, method: known, result: refusal.status == 503 ? .undecidable : .refused, reason: AuthenticationSeries.reason(refusal.code))
         } else if record.isCredentialMissing {
-            series = AuthenticationSeries(issuer: issuer, method: .none, result: .refused, reason: AuthenticationSeries.reason(record.details ?? "login_required"))
+            series = AuthenticationSeries(issuer: issuer, method: .none, result: .refused, reason: AuthenticationSeries.reason(record.absence?.code ?? record.details ?? "login_required"))
         } else if identity != nil {
             series = AuthenticationSeries(issuer: issuer, method: known, result: .allowed, reason: 0)
         } else if record.isLogin, record.details == "provider_unavailable" {
             series = AuthenticationSeries(issuer: issuer, method: .loginSession, result: .undecidable, reason: AuthenticationSeries.reason(record.details))
+        } else if record.isLogin, record.details == "origin_refused" {
+            series = AuthenticationSeries(issuer: issuer, method: .loginSession, result: .refused, reason: AuthenticationSeries.reason(record.details))
         } else {
             return
         }

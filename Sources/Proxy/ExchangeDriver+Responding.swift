@@ -55,7 +55,7 @@ extension ExchangeDriver {
     var setCookies: [String] { cookieUpdate?.lines(at: worker.wallTime) ?? [] }
 
     private func frame(_ response: borrowing ResponseHead, _ coding: ContentCoding) {
-        if worker.isDraining { keepsAlive = false }
+        if connection?.isLeaving == true { keepsAlive = false }
         switch response.framing {
         case .length where coding == .gzip: responseFraming = .chunked
         case .length(let count): responseFraming = .length(count)

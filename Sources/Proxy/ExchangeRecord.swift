@@ -35,6 +35,8 @@ struct ExchangeRecord {
     /// Who was refused although their login, or their token's signature, is good.
     var refusedCaller: Identity?
     var isCredentialMissing = false
+    /// What is wrong with the login, where the browser sent more than nothing.
+    var absence: LoginAbsence?
     /// The caller was known by the browser's cookie, or was missing it.
     var isLogin = false
     var isWebSocket = false
@@ -116,7 +118,7 @@ struct ExchangeRecord {
                 rule: refusal.rule.map { .text($0) }, reason: .text(refusal.logReason),
                 kid: isLogin ? nil : refusedCaller.map { .text($0.keyID) })
         }
-        return AccessLogEntry.Authentication(method: isLogin ? .loginSession : .none, decision: .refused, policy: .text(route.policy.name), reason: isCredentialMissing ? "login_required" : details.map { .text($0) })
+        return AccessLogEntry.Authentication(method: isLogin ? .loginSession : .none, decision: .refused, policy: .text(route.policy.name), reason: isCredentialMissing ? .text(absence?.code ?? "login_required") : details.map { .text($0) })
     }
 
     private func duration(from start: NIODeadline?, to end: NIODeadline?) -> LogDuration? {

@@ -125,7 +125,7 @@ package final class Worker {
         for stream in streams { (wheel.connection(stream.connection) as? any ClientConnection)?.endStream(exchange: stream.exchange) }
     }
 
-    /// From now on every response ends its connection, and idle connections are closed over `window` (A10).
+    /// Connections end over `window`, each at a moment of its own (A10): told with an answer, or closed where nothing is asked.
     package func drain(over window: TimeAmount) {
         guard !isDraining else { return }
         isDraining = true

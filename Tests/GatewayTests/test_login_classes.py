@@ -2,6 +2,7 @@
 
 import pytest
 from login import FETCH, NAVIGATION, ORIGIN, PUBLIC_PORT, SESSION, UPGRADE, Browser, query
+from test_metrics import count
 
 FRAME = [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe"), ("Sec-Fetch-Site", "same-origin")]
 IMAGE = [("Accept", "image/*"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image"), ("Sec-Fetch-Site", "same-origin")]
@@ -121,6 +122,16 @@ def test_a_cookie_acts_only_for_our_own_pages(shared_ada, upstream, path, method
 def test_reading_is_allowed_from_everywhere(shared_ada, site):
     fields = [field for field in NAVIGATION if field[0] != "Sec-Fetch-Site"]
     assert shared_ada.ask("GET", "/page", [*fields, site]).status == 200
+
+
+def test_what_another_site_tried_with_a_login_is_counted(shared_ada, login_gateway, path):
+    def refused() -> float:
+        return count(login_gateway, "gw_auth_decisions_total", method="login_session", result="refused", reason="origin_refused")
+
+    before = refused()
+    response = shared_ada.ask("POST", path, [CROSS], b"x")
+    assert login_gateway.entry(response.get("x-request-id"))["auth"]["reason"] == "origin_refused"
+    assert refused() == before + 1
 
 
 def test_a_forged_form_does_nothing(shared_ada, upstream, path):

@@ -307,7 +307,10 @@ def test_a_session_cookie_that_was_changed_is_no_login(ada, change):
         "version": ".".join(["2", count, key, sealed]),
     }
     ada.cookies[SESSION] = made[change]
-    assert ada.fetch("/").status == 401
+    response = ada.fetch("/")
+    assert response.status == 401
+    reason = {"middle": "login_not_authentic", "key": "login_key_unknown", "count": "login_incomplete"}
+    assert change not in reason or ada.gateway.entry(response.get("x-request-id"))["auth"]["reason"] == reason[change], "the log says why"
     assert ada.navigate("/").status == 302
 
 

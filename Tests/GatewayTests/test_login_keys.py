@@ -198,7 +198,9 @@ def test_a_cookie_of_a_key_that_is_gone_is_no_login_and_no_fault(platform, start
     ring.unlink()
     ring_file(tmp_path)
     load(gateway)
-    assert browser.fetch("/").status == 401
+    response = browser.fetch("/")
+    assert response.status == 401
+    assert gateway.entry(response.get("x-request-id"))["auth"]["reason"] == "login_key_unknown"
     assert browser.log_in().status == 302
     assert browser.fetch("/").status == 200
     browser.leave()

@@ -201,6 +201,16 @@ def test_a_hundred_reloads_in_a_row_neither_fail_nor_grow(start, surroundings):
 # --- Drain and stop
 
 
+def is_let_go(client: Client) -> bool:
+    """Whether this answer was the connection's last; who makes a pause of half a second, on a machine that stands still, finds it closed."""
+    try:
+        response = client.ask("GET", "/open/x")
+    except (Cut, OSError):
+        return True
+    assert response.status == 200 and response.get("connection") in (None, "close")
+    return response.get("connection") == "close"
+
+
 def test_sigterm_fails_readiness_first_and_still_accepts(start, surroundings, upstream, path):
     go_on = threading.Event()
 
@@ -219,9 +229,10 @@ def test_sigterm_fails_readiness_first_and_still_accepts(start, surroundings, up
         status, reason = eventually(lambda: (r := gateway.readiness(health))[0] == 503 and r, "readiness to fail")
         assert "draining" in reason
         assert gateway.health("/livez", health)[0] == 200
-        # New connections are served, and told not to stay.
-        response = gateway.ask("GET", "/open/x")
-        assert (response.status, response.get("connection")) == (200, "close")
+        # New connections are served, and told at some moment not to stay.
+        with gateway.client() as late:
+            assert late.ask("GET", "/open/x").status == 200
+            eventually(lambda: is_let_go(late), "the connection to end")
         # What is in flight outlasts the listeners, and its answer is whole.
 
         def refuses() -> bool:
@@ -251,6 +262,26 @@ def test_a_drain_loses_no_request(start, surroundings):
         traffic.more(50)
         traffic.stopping.set()
     assert traffic.problems == []
+    assert gateway.process.wait(30) == 0
+
+
+def test_a_drain_spreads_the_ends_of_its_connections_over_its_window(start, surroundings):
+    """Clients that all came back in one moment would be a storm for the other instances."""
+    gateway = start(surroundings.configuration(drain={"accept_for": "6s", "finish_for": "10s"}))
+    clients = [gateway.client() for _ in range(24)]
+    for client in clients:
+        assert client.ask("GET", "/open/x").get("connection") is None
+    gateway.signal(signal.SIGTERM)
+    eventually(lambda: gateway.readiness()[0] == 503, "readiness to fail")
+    began, ends = time.monotonic(), []
+    while clients:
+        for client in list(clients):
+            if is_let_go(client):
+                ends.append(time.monotonic() - began)
+                client.close()
+                clients.remove(client)
+    # In any one second of six, about four; all of them by chance never.
+    assert all(sum(second <= end < second + 2 for end in ends) < 20 for second in range(5)), ends
     assert gateway.process.wait(30) == 0
 
 

@@ -15,7 +15,7 @@ package final class Identity: Sendable {
     package let tokenUse: TokenUse
     package let expiresAt: WallTime
     /// When the login behind it began, for `not_before` (C11): a refreshed token is as old as its login. A login session's own beginning; a
-    /// token's `auth_time`, which lives on through refreshing, or its `iat` where it says no other.
+    /// token's `auth_time`, which lives on through refreshing, or its `iat`, whichever is earlier.
     package let begunAt: WallTime?
     package let keyID: String
     package let tokenID: String?

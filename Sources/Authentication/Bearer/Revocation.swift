@@ -25,8 +25,8 @@ package enum RevocationKind: String, Sendable, Equatable {
 /// Each entry names exactly one of `jti`, `origin_jti`, `sub`, `client_id`. `until` (seconds since 1970) is required: after
 /// it the entry means nothing and may be deleted; set it past the `exp` of the longest-lived token concerned. `issuer`
 /// limits an entry to that provider's tokens; without it the entry counts for every issuer. `not_before`, with `sub` only,
-/// refuses the subject's logins that began earlier: tokens by their `auth_time`, which refreshing keeps, or by their `iat` where they have
-/// none (with neither, always); login sessions by their own beginning. `reason` is for people. Other names are faults, so that a
+/// refuses the subject's logins that began earlier: tokens by the earlier of their `auth_time`, which refreshing keeps, and their `iat`
+/// (with neither, always); login sessions by their own beginning. `reason` is for people. Other names are faults, so that a
 /// misspelt entry is not an entry without effect.
 package struct Revocation: Sendable {
     package static let documentBytesMax = 8 * 1024 * 1024

@@ -27,7 +27,7 @@ struct StageReading {
             let identity = Identity(
                 subject: claims.subject, username: claims.username, email: claims.email, groups: groups,
                 client: client.id, clientName: client.name, issuer: claims.issuer, scopes: claims.scopes, tokenUse: use,
-                expiresAt: claims.expiresAt, begunAt: beginsLogin ? claims.issuedAt : claims.authenticatedAt ?? claims.issuedAt, keyID: token.keyID,
+                expiresAt: claims.expiresAt, begunAt: beginsLogin ? claims.issuedAt : [claims.authenticatedAt, claims.issuedAt].compactMap { $0 }.min(), keyID: token.keyID,
                 tokenID: claims.tokenID, originTokenID: claims.originTokenID, claims: claims.values(of: stage.claimNames), forwardedGroups: stage.forwardedGroups,
                 isProgram: claims.username == nil && groups.isEmpty && !client.scopes.isEmpty
             )

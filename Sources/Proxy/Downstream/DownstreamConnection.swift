@@ -74,8 +74,11 @@ final class DownstreamConnection: ChannelInboundHandler, RemovableChannelHandler
     var acceptsAnotherRequest: Bool {
         let limit = worker.snapshot.limits.requestsPerConnectionMax
         let isYoung = worker.snapshot.limits.connectionAgeMax.map { NIODeadline.now() - opened < $0 } ?? true
-        return !worker.isDraining && (limit == 0 || requestCount < limit) && isYoung
+        return !isLeaving && (limit == 0 || requestCount < limit) && isYoung
     }
+
+    /// The drain has come to this connection: its next answer is its last.
+    var isLeaving: Bool { drainAt.map { worker.now >= $0 } ?? false }
 
     /// Nothing of the request's body has come yet, so that 100 (Continue) still means something.
     var hasReceivedNoBody: Bool { received.readableBytes == 0 }
@@ -518,7 +521,7 @@ final class DownstreamConnection: ChannelInboundHandler, RemovableChannelHandler
 
     func endStream(exchange: UInt64) { driver?.endStream(exchange: exchange) }
 
-    /// The worker drains: an idle connection closes at `time` or soon after, a busy one after its answer.
+    /// The worker drains: from `time` on an idle connection is closed, and one that asks is told with its answer.
     func drain(at time: NIODeadline) {
         drainAt = time
         if let id { worker.wheel.tighten(id) }

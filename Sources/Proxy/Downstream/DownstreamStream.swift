@@ -31,6 +31,14 @@ enum DownstreamStream {
         }
     }
 
+    /// The connection ends with this answer because the instance goes away; HTTP/2 says so by GOAWAY.
+    var isLeaving: Bool {
+        switch self {
+        case .http1(let connection): connection.isLeaving
+        case .http2: false
+        }
+    }
+
     /// Nothing of the request's body has come yet, so that 100 (Continue) still means something.
     var hasReceivedNoBody: Bool {
         switch self {

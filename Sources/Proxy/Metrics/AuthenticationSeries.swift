@@ -32,8 +32,9 @@ package struct AuthenticationSeries: Sendable, Hashable {
         "none", "token_missing", "wrong_scheme", "authorization_duplicated", "token_too_large", "token_malformed", "algorithm_not_allowed",
         "issuer_not_allowed", "issuer_of_another_stage", "key_unknown", "signature_invalid", "token_expired", "token_not_yet_valid",
         "token_use_not_allowed", "client_not_allowed", "audience_not_allowed", "token_revoked", "insufficient_scope", "group_missing",
-        "token_undecidable", "login_required", "login_started", "no_login", "login_incomplete", "login_malformed", "login_key_unknown", "login_not_authentic",
-        "login_unreadable", "too_many_cookies", "provider_unavailable", "origin_refused", "rule_denied", "login_loop", "session_too_large", "other",
+        "token_undecidable", "login_required", "login_started", "login_incomplete", "login_malformed", "login_key_unknown", "login_not_authentic",
+        "login_unreadable", "login_ended_lifetime", "login_ended_idle", "login_ended_expired", "login_ended_refused", "login_ended_revoked",
+        "too_many_cookies", "provider_unavailable", "origin_refused", "rule_denied", "login_loop", "session_too_large", "other",
     ]
 
     private static let numbers = Dictionary(uniqueKeysWithValues: reasons.enumerated().map { ($1, $0) })

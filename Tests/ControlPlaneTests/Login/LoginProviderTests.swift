@@ -149,14 +149,20 @@ struct LoginProviderTests {
         let fast = try ScriptedServer { _ in [ScriptedServer.answer(tokens)] }
         let desk = try Desk()
         let clock = ContinuousClock()
-        async let held = clock.measure { _ = await desk.refresh(Desk.tokenClient(slow.url), "slow") }
-        #expect(await eventually { slow.requests.count == 1 })
-        let quick = await clock.measure { for index in 0..<20 { _ = await desk.refresh(Desk.tokenClient(fast.url), "fast-\(index)") } }
-        let duration = await held
-        #expect(duration >= .milliseconds(2900) && duration < .seconds(4))
-        #expect(quick < duration)
-        slow.stop()
-        fast.stop()
+        defer {
+            slow.stop()
+            fast.stop()
+        }
+        // A machine that stands still for longer than that gets another attempt; a provider that is waited for would hold up each.
+        for attempt in 1...5 {
+            async let held = clock.measure { _ = await desk.refresh(Desk.tokenClient(slow.url), "slow-\(attempt)") }
+            #expect(await eventually { slow.requests.count == attempt })
+            let quick = await clock.measure { for index in 0..<5 { _ = await desk.refresh(Desk.tokenClient(fast.url), "fast-\(attempt)-\(index)") } }
+            let duration = await held
+            #expect(duration >= .milliseconds(2900))
+            if duration < .seconds(4), quick < .seconds(2) { return }
+        }
+        Issue.record("five times longer than three seconds, or the others as long as that")
     }
 
     @Test("A revocation sends the token with the client's secret, and nobody waits for it")

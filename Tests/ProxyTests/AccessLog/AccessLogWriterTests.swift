@@ -281,7 +281,8 @@ struct AccessLogWriterTests {
         #expect(await eventually { folder.lines("access.log").count > 10 })
         log.stop()
         for line in folder.lines("access.log") where !line.hasPrefix("{") { #expect(line.hasSuffix(" " + String(repeating: "x", count: 93)) && Int(line.prefix { $0 != " " }) != nil) }
-        let old = drain(reader).split(separator: "\n").filter { $0.hasSuffix(String(repeating: "x", count: 93)) && $0.count > 93 }
+        // The one that was cut may lack no more than its end.
+        let old = drain(reader).split(separator: "\n", omittingEmptySubsequences: false).dropLast().filter { $0.hasSuffix(String(repeating: "x", count: 93)) && $0.count > 93 }
         #expect(old.count + sorted(folder.lines("access.log")).others.count + log.droppedLines == 2000)
     }
 
