@@ -125,7 +125,7 @@ package final class Worker {
         for stream in streams { (wheel.connection(stream.connection) as? any ClientConnection)?.endStream(exchange: stream.exchange) }
     }
 
-    /// Connections end over `window`, each at a moment of its own (A10): told with an answer, or closed where nothing is asked.
+    /// Connections end over `window` (A10): from a moment of its own each is told with its next answer; who asks nothing is closed at the end.
     package func drain(over window: TimeAmount) {
         guard !isDraining else { return }
         isDraining = true
@@ -141,7 +141,7 @@ package final class Worker {
         guard isDraining else { return nil }
         return now + .nanoseconds(Int64.random(in: 0...max(1, (drainEnd - now).nanoseconds)))
     }
-    private var drainEnd = NIODeadline.distantFuture
+    private(set) var drainEnd = NIODeadline.distantFuture
 
     package func closeAll() {
         for connection in wheel.connections.compactMap({ $0 as? any ClientConnection }) { connection.closeNow() }

@@ -460,11 +460,11 @@ final class DownstreamConnection: ChannelInboundHandler, RemovableChannelHandler
         return min(idleEnd ?? .distantFuture, waitDeadline)
     }
 
-    /// When the drain ends the connection, if it is idle then. One that has never asked, or was answered just now, is about to ask: its request
-    /// and our end would cross. It is waited for, and its answer says that it is the last.
+    /// When the drain ends the connection, if it is idle then: at the end of its window. Until then it may ask, and its answer says that it is
+    /// the last, which no request can cross. One that has never asked, or was answered just now, is about to ask, and is waited for.
     private var idleEnd: NIODeadline? {
-        guard let drainAt, let answeredAt, case .head = input, headStarted == nil else { return nil }
-        return max(drainAt, answeredAt + Self.askingAgainWithin)
+        guard drainAt != nil, let answeredAt, case .head = input, headStarted == nil else { return nil }
+        return max(worker.drainEnd, answeredAt + Self.askingAgainWithin)
     }
     private static let askingAgainWithin = TimeAmount.milliseconds(500)
 
@@ -521,7 +521,7 @@ final class DownstreamConnection: ChannelInboundHandler, RemovableChannelHandler
 
     func endStream(exchange: UInt64) { driver?.endStream(exchange: exchange) }
 
-    /// The worker drains: from `time` on an idle connection is closed, and one that asks is told with its answer.
+    /// The worker drains: from `time` on whoever asks is told with the answer that it was the last.
     func drain(at time: NIODeadline) {
         drainAt = time
         if let id { worker.wheel.tighten(id) }
