@@ -4,13 +4,13 @@
 #   bash Tests/run.sh [quick|full] [PART]...
 #
 #   part         quick    full   what it is
-#   unit         ~8 min    ~8    swift test: every Swift target, with the debug build that the other parts use too
-#   fuzz         ~5 min   ~15    each fuzz target over its corpus and 15 s (full: 120 s) of new inputs
-#   gateway      ~4 min   ~15    the built gateway over loopback: raw sockets, curl, nghttp and the attack corpus before it, a scripted upstream behind it
-#   end-to-end   ~6 min   ~11    the real metaflow from PyPI through the gateway, logged in as people log in, and deploy/local/run.sh
+#   unit         ~9 min    ~9    swift test: every Swift target, with the debug build that the other parts use too
+#   fuzz         ~4 min   ~15    each fuzz target over its corpus and 15 s (full: 120 s) of new inputs
+#   gateway     ~10 min   ~22    the built gateway over loopback: raw sockets, curl, nghttp and the attack corpus before it, a scripted upstream behind it
+#   end-to-end   ~5 min   ~11    the real metaflow from PyPI through the gateway, logged in as people log in, and deploy/local/run.sh
 #   browser      ~3 min    ~6    Debian's Chromium through the gateway's login, and pictures of its pages in .build/test-output/browser
-#   deploy       ~3 min   ~20    the manifests under deploy/
-#   extension    ~4 min    ~8    the Metaflow extension under deploy/metaflow-extension
+#   deploy       ~5 min   ~20    the manifests under deploy/
+#   extension    ~3 min    ~8    the Metaflow extension under deploy/metaflow-extension
 #
 # Minutes are of two cores, the build of the dependencies in the first part that runs included (about 5). Without PART all of them run, in
 # this order. quick is what continuous integration runs, under 40 minutes in all; full adds the long forms and runs the whole-program

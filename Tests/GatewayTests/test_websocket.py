@@ -155,7 +155,7 @@ def test_a_drain_closes_both_sides_between_frames(draining):
     assert client.is_closed() and line.is_closed()
     assert gateway.process.wait(20) == 0
     entry = entry_of(gateway, response)
-    assert (entry["details"], entry["flags"]) == ("tunnel_going_away_1001", [])
+    assert (entry["details"], entry["flags"]) == ("tunnel_going_away_1001", ["DR"])
 
 
 def test_a_drain_in_the_middle_of_frames_waits_for_their_ends(draining):
